@@ -1,0 +1,3 @@
+//! The pure domain: no I/O, no clock, no async.
+
+pub mod rule;
