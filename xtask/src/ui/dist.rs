@@ -208,6 +208,8 @@ fn sweep(root: &Path, folder: &Path, kept: &[String]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     fn scratch(name: &str) -> std::path::PathBuf {

@@ -215,6 +215,8 @@ fn attributes(tag: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     fn parse(html: &str) -> anyhow::Result<Page> {
