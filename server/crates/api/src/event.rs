@@ -1,0 +1,134 @@
+//! Health and breaker events: what services post to `/webhooks/spillway`, and how they are read back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// State of a circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// A few calls pass, to probe.
+    HalfOpen,
+    /// Calls are refused.
+    Open,
+    /// No fresh report. Not accepted in an event.
+    Unknown,
+}
+
+/// What an instance says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// Fine.
+    Up,
+    /// Works, but not as it should.
+    Degraded,
+    /// Does not serve.
+    Down,
+}
+
+/// A breaker changed state, or repeats the state it is in (a heartbeat keeps it fresh).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BreakerEvent {
+    /// Chosen by the sender; the same id again changes nothing, with other content it is refused (409).
+    pub id: String,
+    /// `deployment.environment.name` of the caller.
+    #[serde(default)]
+    pub environment: String,
+    /// `service.namespace` of the caller.
+    #[serde(default)]
+    pub namespace: String,
+    /// `service.name` of the caller: the one that holds the breaker.
+    pub service: String,
+    /// `service.instance.id` of the caller.
+    #[serde(default)]
+    pub instance: String,
+    /// Whom it calls: a service name in the same environment and namespace, a host, or a database name.
+    pub target: String,
+    /// The breaker's own name; the target's when left out.
+    #[serde(default)]
+    pub name: String,
+    /// The state that it is in.
+    pub state: BreakerState,
+    /// When it entered the state or reported it.
+    pub at: Timestamp,
+}
+
+/// An instance's health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HealthEvent {
+    /// Chosen by the sender; the same id again changes nothing, with other content it is refused (409).
+    pub id: String,
+    /// `deployment.environment.name`.
+    #[serde(default)]
+    pub environment: String,
+    /// `service.namespace`.
+    #[serde(default)]
+    pub namespace: String,
+    /// `service.name`.
+    pub service: String,
+    /// `service.instance.id`.
+    #[serde(default)]
+    pub instance: String,
+    /// How it is.
+    pub status: HealthStatus,
+    /// When.
+    pub at: Timestamp,
+    /// Why, for a person.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// One event of the native webhook; a request carries one or an array of up to 1,000 (one transaction).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A circuit breaker's state.
+    Breaker(BreakerEvent),
+    /// An instance's health.
+    Health(HealthEvent),
+}
+
+/// The answer to a stored webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookAnswer {
+    /// Events that were new.
+    pub stored: u32,
+    /// Events that were known already.
+    pub repeated: u32,
+    /// Revision of the directives for the sender's service, so that an enforcer knows at once when to fetch.
+    pub revision: String,
+}
+
+/// A stored event with its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventRecord {
+    /// Position in the log.
+    pub seq: u64,
+    /// When the server stored it.
+    pub received_at: Timestamp,
+    /// The event.
+    pub event: Event,
+}
+
+/// A page of events, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventList {
+    /// The page.
+    pub events: Vec<EventRecord>,
+    /// Pass it as `cursor` for the next page; null at the end.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! Bytes of a protocol to the model, and what was rejected and why.

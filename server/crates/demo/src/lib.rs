@@ -1,0 +1,1 @@
+//! A small shop of real HTTP services that can be made to fail.

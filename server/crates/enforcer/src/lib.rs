@@ -1,0 +1,1 @@
+//! The tower layer that services embed to enforce directives.

@@ -1,0 +1,224 @@
+//! Fills a batch row by row.
+
+use std::hash::{BuildHasher, BuildHasherDefault};
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+
+use super::{EventRow, LinkRow, Resource, Run, Scope, SpanBatch, SpanColumns, SpanRow, StrId, Value};
+
+/// Fills a [`SpanBatch`].
+///
+/// Attributes of one owner stand in consecutive rows: note [`Self::attribute_count`] before the first, then
+/// [`Self::attributes_since`] gives their run. Strings are interned; identifiers are valid within this batch only.
+pub struct SpanBatchBuilder {
+    batch: SpanBatch,
+    interned: HashTable<StrId>,
+    hasher: BuildHasherDefault<FxHasher>,
+}
+
+impl Default for SpanBatchBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SpanBatchBuilder {
+    /// An empty one.
+    pub fn new() -> Self {
+        let batch = SpanBatch {
+            text: String::new(),
+            strings: vec![Run::default()],
+            bytes: Vec::new(),
+            resources: Vec::new(),
+            scopes: Vec::new(),
+            spans: SpanColumns::default(),
+            attribute_keys: Vec::new(),
+            attribute_values: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+        };
+        Self { batch, interned: HashTable::new(), hasher: BuildHasherDefault::default() }
+    }
+
+    /// The id of a string.
+    pub fn intern(&mut self, text: &str) -> StrId {
+        if text.is_empty() {
+            return StrId::EMPTY;
+        }
+        let hash = self.hasher.hash_one(text);
+        let batch = &self.batch;
+        if let Some(&id) = self.interned.find(hash, |&id| batch.str(id) == text) {
+            return id;
+        }
+        let id = self.batch.append_str(text);
+        let (batch, hasher) = (&self.batch, &self.hasher);
+        self.interned.insert_unique(hash, id, |&id| hasher.hash_one(batch.str(id)));
+        id
+    }
+
+    /// The text of a string.
+    pub fn str(&self, id: StrId) -> &str {
+        self.batch.str(id)
+    }
+
+    /// Keeps bytes for [`Value::Bytes`], [`Value::Array`] or [`Value::Map`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Run {
+        self.batch.append_bytes(bytes)
+    }
+
+    /// Rows in the attribute table.
+    pub fn attribute_count(&self) -> u32 {
+        count(self.batch.attribute_keys.len())
+    }
+
+    /// Adds a row to the attribute table.
+    pub fn attribute(&mut self, key: StrId, value: Value) {
+        self.batch.attribute_keys.push(key);
+        self.batch.attribute_values.push(value);
+    }
+
+    /// The rows that were added since the attribute table had `start` rows.
+    pub fn attributes_since(&self, start: u32) -> Run {
+        Run { start, len: self.attribute_count() - start }
+    }
+
+    /// Adds a resource and reads its identity from its attributes.
+    pub fn resource(&mut self, attributes: Run, dropped_attributes: u32, schema_url: StrId) -> u32 {
+        let mut resource = Resource { attributes, dropped_attributes, schema_url, ..Resource::default() };
+        let mut old_environment = StrId::EMPTY;
+        for row in attributes.range() {
+            let Value::Str(value) = self.batch.attribute_values[row] else { continue };
+            match self.batch.str(self.batch.attribute_keys[row]) {
+                "service.name" => resource.service = value,
+                "service.namespace" => resource.namespace = value,
+                "service.instance.id" => resource.instance = value,
+                "service.version" => resource.version = value,
+                "deployment.environment.name" => resource.environment = value,
+                "deployment.environment" => old_environment = value,
+                _ => {}
+            }
+        }
+        if resource.environment == StrId::EMPTY {
+            resource.environment = old_environment;
+        }
+        self.batch.resources.push(resource);
+        count(self.batch.resources.len() - 1)
+    }
+
+    /// Adds a scope.
+    pub fn scope(&mut self, scope: Scope) -> u32 {
+        self.batch.scopes.push(scope);
+        count(self.batch.scopes.len() - 1)
+    }
+
+    /// Rows in the event table.
+    pub fn event_count(&self) -> u32 {
+        count(self.batch.events.len())
+    }
+
+    /// Adds an event; those of one span stand in consecutive rows.
+    pub fn event(&mut self, event: EventRow) {
+        self.batch.events.push(event);
+    }
+
+    /// Rows in the link table.
+    pub fn link_count(&self) -> u32 {
+        count(self.batch.links.len())
+    }
+
+    /// Adds a link; those of one span stand in consecutive rows.
+    pub fn link(&mut self, link: LinkRow) {
+        self.batch.links.push(link);
+    }
+
+    /// Adds a span; its scope must have been added.
+    pub fn span(&mut self, span: &SpanRow) {
+        self.batch.spans.push(span);
+    }
+
+    /// Spans so far.
+    pub fn span_count(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// The batch.
+    pub fn finish(self) -> SpanBatch {
+        self.batch
+    }
+
+    /// Copies one span of another batch with everything that hangs on it: how a trace or a block is put together from several batches.
+    ///
+    /// `scopes` remembers, for the batch that spans are copied from, where its scopes went; start with an empty one for
+    /// each batch.
+    pub fn copy_span(&mut self, from: &SpanBatch, span: usize, scopes: &mut Vec<Option<u32>>) {
+        let mut row = from.spans.row(span);
+        row.scope = self.copy_scope(from, row.scope, scopes);
+        row.trace_state = self.intern(from.str(row.trace_state));
+        row.name = self.intern(from.str(row.name));
+        row.status_message = self.intern(from.str(row.status_message));
+        row.attributes = self.copy_attributes(from, row.attributes);
+        let (events, links) = (row.events, row.links);
+        row.events = Run { start: self.event_count(), len: events.len };
+        for event in &from.events[events.range()] {
+            let copied = EventRow { name: self.intern(from.str(event.name)), attributes: self.copy_attributes(from, event.attributes), ..*event };
+            self.event(copied);
+        }
+        row.links = Run { start: self.link_count(), len: links.len };
+        for link in &from.links[links.range()] {
+            let copied = LinkRow { trace_state: self.intern(from.str(link.trace_state)), attributes: self.copy_attributes(from, link.attributes), ..*link };
+            self.link(copied);
+        }
+        self.span(&row);
+    }
+
+    fn copy_scope(&mut self, from: &SpanBatch, scope: u32, scopes: &mut Vec<Option<u32>>) -> u32 {
+        scopes.resize(from.scopes.len(), None);
+        if let Some(copied) = scopes[scope as usize] {
+            return copied;
+        }
+        let source = from.scopes[scope as usize];
+        // Scopes of one resource share its copy.
+        let sibling = scopes.iter().enumerate().find_map(|(other, copied)| copied.filter(|_| from.scopes[other].resource == source.resource));
+        let resource = match sibling {
+            Some(copied) => self.batch.scopes[copied as usize].resource,
+            None => {
+                let resource = from.resources[source.resource as usize];
+                let attributes = self.copy_attributes(from, resource.attributes);
+                let schema_url = self.intern(from.str(resource.schema_url));
+                self.resource(attributes, resource.dropped_attributes, schema_url)
+            }
+        };
+        let copied = Scope {
+            resource,
+            name: self.intern(from.str(source.name)),
+            version: self.intern(from.str(source.version)),
+            attributes: self.copy_attributes(from, source.attributes),
+            dropped_attributes: source.dropped_attributes,
+            schema_url: self.intern(from.str(source.schema_url)),
+        };
+        let copied = self.scope(copied);
+        scopes[scope as usize] = Some(copied);
+        copied
+    }
+
+    fn copy_attributes(&mut self, from: &SpanBatch, run: Run) -> Run {
+        let start = self.attribute_count();
+        for row in run.range() {
+            let key = self.intern(from.str(from.attribute_keys[row]));
+            let value = match from.attribute_values[row] {
+                Value::Str(id) => Value::Str(self.intern(from.str(id))),
+                Value::Bytes(run) => Value::Bytes(self.bytes(&from.bytes[run.range()])),
+                Value::Array(run) => Value::Array(self.bytes(&from.bytes[run.range()])),
+                Value::Map(run) => Value::Map(self.bytes(&from.bytes[run.range()])),
+                plain @ (Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_)) => plain,
+            };
+            self.attribute(key, value);
+        }
+        self.attributes_since(start)
+    }
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).expect("fewer than 2^32 rows: bodies are bounded to far less")
+}

@@ -1,0 +1,1 @@
+//! Runs untrusted WebAssembly rules inside hard limits.

@@ -1,0 +1,1 @@
+//! The embedded engine: SQLite files of compressed span blocks.

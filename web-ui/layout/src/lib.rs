@@ -1,0 +1,1 @@
+//! Stable graph layout: pure geometry.
