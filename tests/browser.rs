@@ -1,0 +1,5 @@
+//! What a person does in a browser, in real Chromium.
+
+mod boots;
+mod files;
+mod gestures;

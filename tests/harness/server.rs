@@ -1,0 +1,91 @@
+//! The real binary on free ports with a data folder of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::process::Process;
+
+/// From start to the last `listening` line. The aim is 2 s; this only ends a test that hangs.
+const READY: Duration = Duration::from_secs(30);
+/// From the signal to the exit, with everything drained.
+const DRAINED: Duration = Duration::from_secs(20);
+
+pub struct Server {
+    /// Address of the main listener, without a slash at the end.
+    pub http: String,
+    /// Address for OTLP over HTTP.
+    pub otlp_http: String,
+    /// Address for OTLP over gRPC.
+    pub otlp_grpc: String,
+    process: Process,
+    data: TempDir,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts it with more arguments for `spillway serve`.
+    pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), args).await
+    }
+
+    /// Starts it on a folder that another one left, as after an upgrade or a crash.
+    pub async fn start_in(data: TempDir, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));
+        // The settings of whoever runs the tests must not decide how they end.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPILLWAY_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(data.path()).arg("serve").arg("--data-dir").arg(data.path());
+        for listener in ["--listen", "--otlp-http", "--otlp-grpc"] {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        let mut process = Process::spawn("spillway serve", command.args(args));
+
+        let mut addresses = [None, None, None];
+        process
+            .line("all its listeners", READY, |line| {
+                let (kind, url) = line.strip_prefix("listening ")?.split_once(' ')?;
+                let place = ["http", "otlp-http", "otlp-grpc"].iter().position(|known| *known == kind)?;
+                addresses[place] = Some(url.trim_end_matches('/').to_owned());
+                addresses.iter().all(Option::is_some).then_some(())
+            })
+            .await;
+        let [http, otlp_http, otlp_grpc] = addresses.map(Option::unwrap);
+        Self { http, otlp_http, otlp_grpc, process, data }
+    }
+
+    /// The address of a path on the main listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.http)
+    }
+
+    /// Where it keeps its files.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Asks it to end as an operator does, and returns its exit code and its folder.
+    pub async fn stop(mut self) -> (Option<i32>, TempDir) {
+        self.signal("TERM").await;
+        let code = self.process.ended(DRAINED).await;
+        (code, self.data)
+    }
+
+    /// What it said last, for the message of a failure.
+    pub fn last_words(&self) -> String {
+        self.process.last_words()
+    }
+
+    async fn signal(&self, name: &str) {
+        // A program for it, because a call would be unsafe code and a dependency.
+        let status =
+            Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status().await.unwrap();
+        assert!(status.success(), "cannot send {name} to the server");
+    }
+}
