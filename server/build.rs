@@ -19,13 +19,9 @@ fn main() {
 
     let manifest = std::fs::read_to_string(dist.join("manifest.json")).unwrap_or_default();
     let complaint = if !paths.iter().any(|path| path == "index.html") {
-        Some(
-            "the browser interface is not built: run `cargo xtask ui` first, or `cargo xtask run` for everything",
-        )
+        Some("the browser interface is not built: run `cargo xtask ui` first, or `cargo xtask run` for everything")
     } else if manifest.contains("\"effort\": \"draft\"") {
-        Some(
-            "the browser interface is a draft: run `cargo xtask ui` without --draft before a release build",
-        )
+        Some("the browser interface is a draft: run `cargo xtask ui` without --draft before a release build")
     } else {
         None
     };
@@ -36,13 +32,11 @@ fn main() {
     if std::fs::read_to_string(&out).is_ok_and(|old| old == code) {
         return;
     }
-    std::fs::write(&out, code)
-        .unwrap_or_else(|error| panic!("cannot write {}: {error}", out.display()));
+    std::fs::write(&out, code).unwrap_or_else(|error| panic!("cannot write {}: {error}", out.display()));
 }
 
 fn required(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|error| panic!("cargo sets {name} for build scripts: {error}"))
+    std::env::var(name).unwrap_or_else(|error| panic!("cargo sets {name} for build scripts: {error}"))
 }
 
 /// Paths below `root` of the files that have both sidecars; what has none (the manifest) is not part of the site.
@@ -54,14 +48,8 @@ fn list(root: &Path, folder: &Path, paths: &mut Vec<String>) {
         if path.is_dir() {
             list(root, &path, paths);
         } else if sidecar(&path, "br").is_file() && sidecar(&path, "gz").is_file() {
-            let name = path
-                .strip_prefix(root)
-                .expect("a listed file lies below the folder that was listed");
-            paths.push(
-                name.to_str()
-                    .expect("xtask writes plain names")
-                    .replace('\\', "/"),
-            );
+            let name = path.strip_prefix(root).expect("a listed file lies below the folder that was listed");
+            paths.push(name.to_str().expect("xtask writes plain names").replace('\\', "/"));
         }
     }
 }
@@ -78,18 +66,13 @@ fn table(dist: &Path, paths: &[String], complaint: Option<&str>) -> String {
     if let Some(complaint) = complaint {
         // Debug assertions are on in the profiles dev and ci, and off in what is given to people. Cargo tells a build
         // script neither: PROFILE is "release" for ci as well, which inherits from it.
-        writeln!(
-            code,
-            "#[cfg(not(debug_assertions))]\ncompile_error!({complaint:?});"
-        )
-        .expect("a String takes all writes");
+        writeln!(code, "#[cfg(not(debug_assertions))]\ncompile_error!({complaint:?});")
+            .expect("a String takes all writes");
     }
-    writeln!(code, "static EMBEDDED: [Embedded; {}] = [", paths.len())
-        .expect("a String takes all writes");
+    writeln!(code, "static EMBEDDED: [Embedded; {}] = [", paths.len()).expect("a String takes all writes");
     for path in paths {
         let file = dist.join(path);
-        let content = std::fs::read(&file)
-            .unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
+        let content = std::fs::read(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
         let mut digest = DefaultHasher::new();
         content.hash(&mut digest);
         writeln!(

@@ -66,12 +66,7 @@ pub fn find(path: &str, accept_encoding: &str) -> Option<Asset> {
 
 /// Answers whatever no route took.
 pub async fn serve(request: Request) -> Response {
-    respond(
-        &EMBEDDED,
-        request.method(),
-        request.uri().path(),
-        request.headers(),
-    )
+    respond(&EMBEDDED, request.method(), request.uri().path(), request.headers())
 }
 
 fn find_in(site: &'static [Embedded], path: &str, accept_encoding: &str) -> Option<Asset> {
@@ -93,24 +88,10 @@ fn find_in(site: &'static [Embedded], path: &str, accept_encoding: &str) -> Opti
     }
 }
 
-fn respond(
-    site: &'static [Embedded],
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> Response {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
+fn respond(site: &'static [Embedded], method: &Method, path: &str, headers: &HeaderMap) -> Response {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(asset) = find_in(site, path, text(header::ACCEPT_ENCODING)) else {
-        return problem(
-            StatusCode::NOT_FOUND,
-            "Not Found",
-            &format!("nothing answers {method} {path}"),
-        );
+        return problem(StatusCode::NOT_FOUND, "Not Found", &format!("nothing answers {method} {path}"));
     };
     if method != Method::GET && method != Method::HEAD {
         let mut refusal = problem(
@@ -118,9 +99,7 @@ fn respond(
             "Method Not Allowed",
             &format!("{path} is a page; it can only be read"),
         );
-        refusal
-            .headers_mut()
-            .insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+        refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
 
@@ -135,21 +114,14 @@ fn respond(
             .header(header::REFERRER_POLICY, "same-origin");
     }
     let response = if unchanged(text(header::IF_NONE_MATCH), &asset.etag) {
-        response
-            .status(StatusCode::NOT_MODIFIED)
-            .body(Body::empty())
+        response.status(StatusCode::NOT_MODIFIED).body(Body::empty())
     } else {
         if let Some(encoding) = asset.encoding {
             response = response.header(header::CONTENT_ENCODING, encoding);
         }
-        let response = response
-            .header(header::CONTENT_TYPE, asset.content_type)
-            .header(header::CONTENT_LENGTH, asset.body.len());
-        response.body(if method == Method::HEAD {
-            Body::empty()
-        } else {
-            Body::from(asset.body)
-        })
+        let response =
+            response.header(header::CONTENT_TYPE, asset.content_type).header(header::CONTENT_LENGTH, asset.body.len());
+        response.body(if method == Method::HEAD { Body::empty() } else { Body::from(asset.body) })
     };
     response.expect("header values are constants, digits and numbers")
 }
@@ -168,11 +140,7 @@ impl Embedded {
             encoding,
             content_type: content_type(self.path.rsplit('.').next().unwrap_or_default()),
             etag: format!("\"{}-{}\"", self.digest, encoding.unwrap_or("plain")),
-            cache_control: if self.path.starts_with("assets/") {
-                FOR_EVER
-            } else {
-                ASK_AGAIN
-            },
+            cache_control: if self.path.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN },
         }
     }
 
@@ -193,17 +161,9 @@ fn accepts(header: &str, coding: &str) -> bool {
     let allowed = |name: &str| {
         header.split(',').find_map(|item| {
             let mut parts = item.split(';').map(str::trim);
-            parts
-                .next()
-                .filter(|listed| listed.eq_ignore_ascii_case(name))?;
-            let weight =
-                parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-            Some(weight.is_none_or(|weight| {
-                weight
-                    .trim()
-                    .parse::<f32>()
-                    .is_ok_and(|weight| weight > 0.0)
-            }))
+            parts.next().filter(|listed| listed.eq_ignore_ascii_case(name))?;
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+            Some(weight.is_none_or(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight > 0.0)))
         })
     };
     allowed(coding).or_else(|| allowed("*")).unwrap_or(false)
@@ -211,10 +171,7 @@ fn accepts(header: &str, coding: &str) -> bool {
 
 /// Whether an `If-None-Match` value names this version. Weak comparison: a proxy may have weakened the validator.
 fn unchanged(header: &str, etag: &str) -> bool {
-    header
-        .split(',')
-        .map(str::trim)
-        .any(|known| known == "*" || known.trim_start_matches("W/") == etag)
+    header.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag)
 }
 
 fn content_type(extension: &str) -> &'static str {
@@ -234,7 +191,8 @@ fn content_type(extension: &str) -> &'static str {
 }
 
 fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
-    let body = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    let body =
+        serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
     Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "application/problem+json")
@@ -255,19 +213,8 @@ mod tests {
     }
 
     fn site() -> &'static [Embedded] {
-        let file = |path, text| Embedded {
-            path,
-            digest: "d1",
-            br: b"brotli",
-            gz: gzip(text),
-            plain: OnceLock::new(),
-        };
-        vec![
-            file("index.html", "<p>page"),
-            file("assets/app-1.wasm", "module"),
-            file("robots.txt", "robots"),
-        ]
-        .leak()
+        let file = |path, text| Embedded { path, digest: "d1", br: b"brotli", gz: gzip(text), plain: OnceLock::new() };
+        vec![file("index.html", "<p>page"), file("assets/app-1.wasm", "module"), file("robots.txt", "robots")].leak()
     }
 
     #[test]
@@ -298,38 +245,20 @@ mod tests {
 
     #[test]
     fn every_path_of_the_interface_is_the_page() {
-        for path in [
-            "/",
-            "/topology",
-            "/services/shop/checkout.v2",
-            "/index.html",
-            "/apis",
-        ] {
+        for path in ["/", "/topology", "/services/shop/checkout.v2", "/index.html", "/apis"] {
             let asset = find_in(site(), path, "").unwrap();
-            assert_eq!(
-                (&*asset.body, asset.cache_control),
-                (&b"<p>page"[..], ASK_AGAIN),
-                "{path}"
-            );
+            assert_eq!((&*asset.body, asset.cache_control), (&b"<p>page"[..], ASK_AGAIN), "{path}");
         }
         assert_eq!(find_in(site(), "/robots.txt", "").unwrap().body, "robots");
     }
 
     #[test]
     fn a_path_of_programs_is_never_a_page() {
-        for path in [
-            "/api/v1/nothing",
-            "/api",
-            "/v1/logs",
-            "/webhooks/x",
-            "/assets/app-0.wasm",
-            "/assets/../index.html",
-        ] {
+        for path in
+            ["/api/v1/nothing", "/api", "/v1/logs", "/webhooks/x", "/assets/app-0.wasm", "/assets/../index.html"]
+        {
             assert_eq!(find_in(site(), path, ""), None, "{path}");
-            assert_eq!(
-                respond(site(), &Method::POST, path, &HeaderMap::new()).status(),
-                StatusCode::NOT_FOUND
-            );
+            assert_eq!(respond(site(), &Method::POST, path, &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
         }
     }
 
@@ -338,39 +267,22 @@ mod tests {
         let refusal = respond(site(), &Method::POST, "/topology", &HeaderMap::new());
         assert_eq!(
             (refusal.status(), &refusal.headers()[header::ALLOW]),
-            (
-                StatusCode::METHOD_NOT_ALLOWED,
-                &"GET, HEAD".parse().unwrap()
-            )
+            (StatusCode::METHOD_NOT_ALLOWED, &"GET, HEAD".parse().unwrap())
         );
 
         let page = respond(site(), &Method::HEAD, "/topology", &HeaderMap::new());
-        assert_eq!(
-            (page.status(), &page.headers()[header::CONTENT_LENGTH]),
-            (StatusCode::OK, &7.into())
-        );
-        assert_eq!(
-            page.headers()[header::CONTENT_SECURITY_POLICY],
-            CONTENT_SECURITY_POLICY
-        );
+        assert_eq!((page.status(), &page.headers()[header::CONTENT_LENGTH]), (StatusCode::OK, &7.into()));
+        assert_eq!(page.headers()[header::CONTENT_SECURITY_POLICY], CONTENT_SECURITY_POLICY);
     }
 
     #[test]
     fn a_copy_that_is_still_current_is_not_sent_again() {
-        for (known, status) in [
-            ("\"x\", W/\"d1-br\"", 304),
-            ("*", 304),
-            ("\"d1-gzip\"", 200),
-        ] {
+        for (known, status) in [("\"x\", W/\"d1-br\"", 304), ("*", 304), ("\"d1-gzip\"", 200)] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, "br".parse().unwrap());
             headers.insert(header::IF_NONE_MATCH, known.parse().unwrap());
 
-            assert_eq!(
-                respond(site(), &Method::GET, "/", &headers).status(),
-                status,
-                "{known}"
-            );
+            assert_eq!(respond(site(), &Method::GET, "/", &headers).status(), status, "{known}");
         }
     }
 
@@ -378,23 +290,14 @@ mod tests {
     fn a_server_without_an_interface_says_how_to_build_it() {
         let asset = find_in(&[], "/", "br").unwrap();
 
-        assert!(
-            std::str::from_utf8(&asset.body)
-                .unwrap()
-                .contains("cargo xtask ui")
-        );
+        assert!(std::str::from_utf8(&asset.body).unwrap().contains("cargo xtask ui"));
     }
 
     #[test]
     fn every_embedded_file_unpacks_and_has_a_known_type() {
         for file in &EMBEDDED {
             assert!(!file.plain().is_empty(), "{} is empty", file.path);
-            assert_ne!(
-                file.asset("").content_type,
-                content_type(""),
-                "{} has no media type",
-                file.path
-            );
+            assert_ne!(file.asset("").content_type, content_type(""), "{} has no media type", file.path);
         }
     }
 }

@@ -9,20 +9,9 @@ use crate::needs::on_path;
 use crate::workspace::demand;
 
 /// Names under which distributions ship the browser.
-const BROWSERS: &[&str] = &[
-    "chromium",
-    "chromium-browser",
-    "google-chrome-stable",
-    "google-chrome",
-    "chrome",
-];
+const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
 /// A headless browser without one font draws pages without text, and Debian only recommends one.
-const DEBIAN: &[&str] = &[
-    "chromium",
-    "chromium-driver",
-    "fonts-dejavu-core",
-    "fonts-liberation",
-];
+const DEBIAN: &[&str] = &["chromium", "chromium-driver", "fonts-dejavu-core", "fonts-liberation"];
 
 /// Makes sure that the browser test can run.
 ///
@@ -34,28 +23,15 @@ pub fn ensure() -> anyhow::Result<()> {
         return Ok(());
     }
     let wanted = missing.join(" and ");
-    let advice = || {
-        format!(
-            "the browser test needs {wanted} on PATH (Debian: apt-get install {})",
-            DEBIAN.join(" ")
-        )
-    };
+    let advice = || format!("the browser test needs {wanted} on PATH (Debian: apt-get install {})", DEBIAN.join(" "));
     if !root() || on_path(&["apt-get"]).is_none() {
         bail!("{}", advice());
     }
     say(&format!("    installing {wanted} from Debian"));
     demand(apt().args(["update", "--quiet"])).with_context(advice)?;
-    demand(
-        apt()
-            .args(["install", "--yes", "--quiet", "--no-install-recommends"])
-            .args(DEBIAN),
-    )
-    .with_context(advice)?;
+    demand(apt().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(DEBIAN)).with_context(advice)?;
     if !self::missing().is_empty() {
-        bail!(
-            "{}; the packages were installed, but their programs are not there",
-            advice()
-        );
+        bail!("{}; the packages were installed, but their programs are not there", advice());
     }
     Ok(())
 }
@@ -74,15 +50,10 @@ fn missing() -> Vec<&'static str> {
 
 fn apt() -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null());
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     command
 }
 
 fn root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

@@ -14,10 +14,7 @@ use crate::workspace::{WASM, demand};
 /// When no C compiler answers.
 pub fn c_compiler() -> anyhow::Result<()> {
     let chosen = std::env::var_os("CC");
-    let candidates: Vec<_> = chosen
-        .into_iter()
-        .chain(["cc", "gcc", "clang"].map(Into::into))
-        .collect();
+    let candidates: Vec<_> = chosen.into_iter().chain(["cc", "gcc", "clang"].map(Into::into)).collect();
     let found = candidates.iter().any(|program| {
         Command::new(program)
             .arg("--version")
@@ -43,47 +40,28 @@ pub fn wasm_target() -> anyhow::Result<()> {
         return Ok(());
     }
     say(&format!("    adding the Rust target {WASM}"));
-    let advice = || {
-        format!(
-            "the Rust target {WASM} is missing and could not be added; run: rustup target add {WASM}"
-        )
-    };
+    let advice = || format!("the Rust target {WASM} is missing and could not be added; run: rustup target add {WASM}");
     demand(Command::new("rustup").args(["target", "add", WASM])).with_context(advice)?;
     if !wasm_library()?.is_dir() {
-        bail!(
-            "{}: rustup added it to another toolchain than the one that runs here",
-            advice()
-        );
+        bail!("{}: rustup added it to another toolchain than the one that runs here", advice());
     }
     Ok(())
 }
 
 fn wasm_library() -> anyhow::Result<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .args(["--print", "sysroot"])
-        .output()
-        .context("cannot run rustc --print sysroot")?;
+    let output =
+        Command::new(rustc).args(["--print", "sysroot"]).output().context("cannot run rustc --print sysroot")?;
     if !output.status.success() {
-        bail!(
-            "rustc --print sysroot failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("rustc --print sysroot failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let sysroot =
-        String::from_utf8(output.stdout).context("the path of the Rust sysroot is not UTF-8")?;
-    Ok(Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(WASM)
-        .join("lib"))
+    let sysroot = String::from_utf8(output.stdout).context("the path of the Rust sysroot is not UTF-8")?;
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).join("lib"))
 }
 
 /// The first of these programs that stands on `PATH`.
 pub fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<_> = std::env::split_paths(&path).collect();
-    names
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-        .find(|file| file.is_file())
+    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|file| file.is_file())
 }

@@ -28,21 +28,12 @@ pub fn run(workspace: &Workspace, args: Args) -> anyhow::Result<()> {
     needs::wasm_target()?;
     ui::build(workspace, &ui::Args::release())?;
     let rules = guests::build(workspace)?;
-    stage("server", || {
-        demand(&mut workspace.cargo(["build", "--release", "-p", "spillway"]))
-    })?;
-    say(&format!(
-        "    example rules to upload: {}/rule_*.wasm",
-        rules.display()
-    ));
+    stage("server", || demand(&mut workspace.cargo(["build", "--release", "-p", "spillway"])))?;
+    say(&format!("    example rules to upload: {}/rule_*.wasm", rules.display()));
 
     let mut server = Command::new(workspace.target.join("release/spillway"));
     server.current_dir(&workspace.root).arg("serve");
-    if !args
-        .serve
-        .iter()
-        .any(|arg| arg == "--data-dir" || arg.starts_with("--data-dir="))
-    {
+    if !args.serve.iter().any(|arg| arg == "--data-dir" || arg.starts_with("--data-dir=")) {
         server.args(["--data-dir", "data"]);
     }
     server.args(args.serve);

@@ -8,9 +8,7 @@ use crate::workspace::{Workspace, demand};
 use crate::{browser, guests, needs, ui};
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test expired_lease_admits_all_traffic"
-)]
+#[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test expired_lease_admits_all_traffic")]
 pub struct Args {
     /// Only tests whose name contains this
     filter: Option<String>,
@@ -36,14 +34,11 @@ pub fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         demand(&mut cargo)
     })?;
     // The largest run comes last, so that the closing counts are the last lines on the screen.
-    stage(
-        "tests of server, engines, pure crates, black box and browser",
-        || {
-            let mut cargo = cargo_test(workspace, &guests);
-            cargo.args(&args.filter);
-            demand(&mut cargo)
-        },
-    )
+    stage("tests of server, engines, pure crates, black box and browser", || {
+        let mut cargo = cargo_test(workspace, &guests);
+        cargo.args(&args.filter);
+        demand(&mut cargo)
+    })
 }
 
 fn cargo_test(workspace: &Workspace, guests: &Path) -> Command {

@@ -67,11 +67,7 @@ impl Effort {
 /// # Errors
 /// When it does not compile, when index.html asks for something unknown, or when a file cannot be written.
 pub fn build(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
-    let effort = if args.draft {
-        Effort::Draft
-    } else {
-        Effort::Release
-    };
+    let effort = if args.draft { Effort::Draft } else { Effort::Release };
     let source = workspace.root.join("web-ui");
     let dist = source.join("dist");
 
@@ -86,11 +82,7 @@ pub fn build(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
             .and_then(|file| file.lock().map(|()| file))
             .with_context(|| format!("cannot lock {}", lock.display()))
             .and_then(|_held| {
-                let wasm = workspace
-                    .target
-                    .join(WASM)
-                    .join(effort.cargo_profile())
-                    .join(BINARY);
+                let wasm = workspace.target.join(WASM).join(effort.cargo_profile()).join(BINARY);
                 bundle(&source, &dist, &wasm, effort)
             })
     })
@@ -98,15 +90,7 @@ pub fn build(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
 
 fn compile(workspace: &Workspace, effort: Effort) -> anyhow::Result<()> {
     let profile = effort.cargo_profile();
-    let mut cargo = workspace.cargo([
-        "build",
-        "-p",
-        PACKAGE,
-        "--target",
-        WASM,
-        "--profile",
-        profile,
-    ]);
+    let mut cargo = workspace.cargo(["build", "-p", PACKAGE, "--target", WASM, "--profile", profile]);
     if effort == Effort::Release {
         // The profile strips everything, also the section that tells wasm-bindgen which features the compiler used.
         // Names are removed by the bundler instead.
@@ -124,9 +108,6 @@ fn bundle(source: &Path, dist: &Path, wasm: &Path, effort: Effort) -> anyhow::Re
         return Ok(());
     }
     let files = bundle::bundle(&page, module, effort)?;
-    say(&format!(
-        "    {}",
-        dist::write(dist, &files, &inputs, effort)?
-    ));
+    say(&format!("    {}", dist::write(dist, &files, &inputs, effort)?));
     Ok(())
 }

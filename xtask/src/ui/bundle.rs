@@ -29,10 +29,8 @@ pub fn bundle(page: &Page, module: Vec<u8>, effort: Effort) -> anyhow::Result<Fi
     let js = add_hashed(&mut files, "spillway.js", js.into_bytes());
     let loader = add_hashed(&mut files, "loader.js", loader(&js, &wasm).into_bytes());
     let css = add_hashed(&mut files, "spillway.css", style_sheet(page)?);
-    let icons: BTreeMap<_, _> = page
-        .others()
-        .map(|content| (&content.name, add_other(&mut files, page, content)))
-        .collect();
+    let icons: BTreeMap<_, _> =
+        page.others().map(|content| (&content.name, add_other(&mut files, page, content))).collect();
 
     let mut styled = false;
     let html = page.replaced(|link| match link {
@@ -71,27 +69,17 @@ fn bind(module: Vec<u8>, effort: Effort) -> anyhow::Result<Bindings> {
         .generate_output()
         .context("wasm-bindgen refused the module")?;
     if !output.npm_dependencies().is_empty() {
-        bail!(
-            "a dependency of the interface wants packages from npm: {:?}",
-            output.npm_dependencies().keys()
-        );
+        bail!("a dependency of the interface wants packages from npm: {:?}", output.npm_dependencies().keys());
     }
-    let mut snippets: BTreeMap<_, _> = output
-        .local_modules()
-        .iter()
-        .map(|(path, text)| (path.clone(), text.clone()))
-        .collect();
+    let mut snippets: BTreeMap<_, _> =
+        output.local_modules().iter().map(|(path, text)| (path.clone(), text.clone())).collect();
     for (crate_name, texts) in output.snippets() {
         for (index, text) in texts.iter().enumerate() {
             // The name under which the generated script imports it.
             snippets.insert(format!("{crate_name}/inline{index}.js"), text.clone());
         }
     }
-    Ok(Bindings {
-        js: output.js().to_owned(),
-        wasm: output.wasm_mut().emit_wasm(),
-        snippets,
-    })
+    Ok(Bindings { js: output.js().to_owned(), wasm: output.wasm_mut().emit_wasm(), snippets })
 }
 
 /// Scripts that crates bring along. They import one another by relative paths, so they share one hash: the folder's.
@@ -104,11 +92,7 @@ fn add_snippets(files: &mut Files, snippets: BTreeMap<String, String>) -> String
         all.update([0]);
     }
     let folder = format!("snippets-{}", short(&all.finalize()));
-    files.extend(
-        snippets
-            .into_iter()
-            .map(|(path, text)| (format!("assets/{folder}/{path}"), text.into_bytes())),
-    );
+    files.extend(snippets.into_iter().map(|(path, text)| (format!("assets/{folder}/{path}"), text.into_bytes())));
     folder
 }
 
@@ -132,11 +116,9 @@ fn style_sheet(page: &Page) -> anyhow::Result<Vec<u8>> {
     for Content { name, bytes } in page.css() {
         let text = std::str::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"))?;
         // The sheets end up in another folder than they came from, and what they import would not be hashed.
-        let refers = text.match_indices("url(").any(|(at, _)| {
-            !text[at + 4..]
-                .trim_start_matches(['"', '\'', ' '])
-                .starts_with(['#', 'd'])
-        });
+        let refers = text
+            .match_indices("url(")
+            .any(|(at, _)| !text[at + 4..].trim_start_matches(['"', '\'', ' ']).starts_with(['#', 'd']));
         if refers || text.contains("@import") {
             bail!(
                 "{name} refers to another file; name style sheets in index.html and draw icons with data: or inline SVG"
@@ -149,10 +131,8 @@ fn style_sheet(page: &Page) -> anyhow::Result<Vec<u8>> {
 }
 
 fn add_other(files: &mut Files, page: &Page, content: &Content) -> String {
-    let keeps_its_name = page
-        .links
-        .iter()
-        .any(|(_, link)| matches!(link, Link::Copy(copied) if copied.name == content.name));
+    let keeps_its_name =
+        page.links.iter().any(|(_, link)| matches!(link, Link::Copy(copied) if copied.name == content.name));
     if keeps_its_name {
         files.insert(content.name.clone(), content.bytes.clone());
         return content.name.clone();
@@ -163,19 +143,12 @@ fn add_other(files: &mut Files, page: &Page, content: &Content) -> String {
 /// Adds `assets/<name>-<hash>.<extension>` and returns that path.
 fn add_hashed(files: &mut Files, name: &str, bytes: Vec<u8>) -> String {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
-    let path = format!(
-        "assets/{stem}-{}.{extension}",
-        short(&Sha256::digest(&bytes))
-    );
+    let path = format!("assets/{stem}-{}.{extension}", short(&Sha256::digest(&bytes)));
     files.insert(path.clone(), bytes);
     path
 }
 
 /// 64 bits: collisions would have to happen between versions of one file, and names stay readable.
 fn short(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -41,12 +41,7 @@ impl Inputs {
             part(&content.bytes);
         }
         part(module);
-        Self(
-            all.finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        Self(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
@@ -59,11 +54,8 @@ pub fn up_to_date(dist: &Path, inputs: &Inputs) -> Option<String> {
     let files = manifest["files"].as_array()?;
     let all_there = files.iter().all(|file| {
         file["path"].as_str().is_some_and(|path| {
-            let size = |suffix: &str| {
-                std::fs::metadata(dist.join(format!("{path}{suffix}")))
-                    .ok()
-                    .map(|meta| meta.len())
-            };
+            let size =
+                |suffix: &str| std::fs::metadata(dist.join(format!("{path}{suffix}"))).ok().map(|meta| meta.len());
             size("") == file["bytes"].as_u64()
                 && size(".br") == file["br"].as_u64()
                 && size(".gz") == file["gz"].as_u64()
@@ -76,12 +68,7 @@ pub fn up_to_date(dist: &Path, inputs: &Inputs) -> Option<String> {
 ///
 /// # Errors
 /// When a file cannot be written or removed.
-pub fn write(
-    dist: &Path,
-    files: &Files,
-    inputs: &Inputs,
-    effort: Effort,
-) -> anyhow::Result<String> {
+pub fn write(dist: &Path, files: &Files, inputs: &Inputs, effort: Effort) -> anyhow::Result<String> {
     let packed = pack_all(files, effort)?;
     let mut listed = Vec::new();
     let mut kept = vec![MANIFEST.to_owned(), KEEP.to_owned()];
@@ -105,12 +92,7 @@ pub fn write(
 /// Bytes of a first visit: everything that the page loads before it draws, which is all of it.
 fn summary(manifest: &Value) -> Option<String> {
     let files = manifest["files"].as_array()?;
-    let total = |key: &str| {
-        files
-            .iter()
-            .map(|file| file[key].as_u64())
-            .sum::<Option<u64>>()
-    };
+    let total = |key: &str| files.iter().map(|file| file[key].as_u64()).sum::<Option<u64>>();
     let effort = manifest["effort"].as_str()?;
     let kilobytes = |bytes: u64| bytes.div_ceil(1000);
     let (raw, br, gz) = (total("bytes")?, total("br")?, total("gz")?);
@@ -127,19 +109,12 @@ type Packed<'a> = std::collections::BTreeMap<&'a str, (Vec<u8>, Vec<u8>)>;
 fn pack_all(files: &Files, effort: Effort) -> anyhow::Result<Packed<'_>> {
     // One thread a file: the module takes nearly all the time, so there is nothing to gain by splitting further.
     std::thread::scope(|scope| {
-        let jobs: Vec<_> = files
-            .iter()
-            .map(|(path, bytes)| (path.as_str(), scope.spawn(move || pack(bytes, effort))))
-            .collect();
+        let jobs: Vec<_> =
+            files.iter().map(|(path, bytes)| (path.as_str(), scope.spawn(move || pack(bytes, effort)))).collect();
         jobs.into_iter()
             .map(|(path, job)| {
-                let packed = job
-                    .join()
-                    .map_err(|_| anyhow::anyhow!("the compressor panicked"));
-                packed
-                    .flatten()
-                    .with_context(|| format!("cannot compress {path}"))
-                    .map(|packed| (path, packed))
+                let packed = job.join().map_err(|_| anyhow::anyhow!("the compressor panicked"));
+                packed.flatten().with_context(|| format!("cannot compress {path}")).map(|packed| (path, packed))
             })
             .collect()
     })
@@ -151,12 +126,7 @@ fn pack(bytes: &[u8], effort: Effort) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         Effort::Draft => (4, 1),
     };
     let mut br = Vec::new();
-    let params = brotli::enc::BrotliEncoderParams {
-        quality,
-        lgwin: 22,
-        size_hint: bytes.len(),
-        ..Default::default()
-    };
+    let params = brotli::enc::BrotliEncoderParams { quality, lgwin: 22, size_hint: bytes.len(), ..Default::default() };
     brotli::BrotliCompress(&mut &*bytes, &mut br, &params)?;
     // flate2 writes no time stamp unless asked to, so equal input gives equal output.
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
@@ -170,8 +140,7 @@ fn put(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         return Ok(());
     }
     let folder = path.parent().context("a file without a folder")?;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -184,23 +153,16 @@ fn sweep(root: &Path, folder: &Path, kept: &[String]) -> anyhow::Result<()> {
         }
     };
     for entry in entries {
-        let path = entry
-            .with_context(|| format!("cannot list {}", folder.display()))?
-            .path();
+        let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
         if path.is_dir() {
             sweep(root, &path, kept)?;
             // Fails while something is in it, which is what we want.
             _ = std::fs::remove_dir(&path);
             continue;
         }
-        let name = path
-            .strip_prefix(root)
-            .ok()
-            .and_then(Path::to_str)
-            .map(|name| name.replace('\\', "/"));
+        let name = path.strip_prefix(root).ok().and_then(Path::to_str).map(|name| name.replace('\\', "/"));
         if !name.is_some_and(|name| kept.contains(&name)) {
-            std::fs::remove_file(&path)
-                .with_context(|| format!("cannot remove {}", path.display()))?;
+            std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
     Ok(())
@@ -213,38 +175,22 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str) -> std::path::PathBuf {
-        let folder =
-            std::env::temp_dir().join(format!("spillway-xtask-{}-{name}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("spillway-xtask-{}-{name}", std::process::id()));
         _ = std::fs::remove_dir_all(&folder);
         folder
     }
 
     fn files(pairs: &[(&str, &str)]) -> Files {
-        pairs
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
-            .collect()
+        pairs.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
     }
 
     #[test]
     fn writing_removes_what_an_earlier_build_left() {
         let dist = scratch("sweep");
         let inputs = Inputs("1".into());
-        write(
-            &dist,
-            &files(&[("index.html", "a"), ("assets/x-1.js", "x")]),
-            &inputs,
-            Effort::Draft,
-        )
-        .unwrap();
+        write(&dist, &files(&[("index.html", "a"), ("assets/x-1.js", "x")]), &inputs, Effort::Draft).unwrap();
 
-        write(
-            &dist,
-            &files(&[("index.html", "b"), ("assets/x-2.js", "y")]),
-            &inputs,
-            Effort::Draft,
-        )
-        .unwrap();
+        write(&dist, &files(&[("index.html", "b"), ("assets/x-2.js", "y")]), &inputs, Effort::Draft).unwrap();
 
         assert!(!dist.join("assets/x-1.js").exists() && !dist.join("assets/x-1.js.br").exists());
         assert_eq!(std::fs::read(dist.join("assets/x-2.js")).unwrap(), b"y");
@@ -257,13 +203,7 @@ mod tests {
         let dist = scratch("fresh");
         let inputs = Inputs("1".into());
         assert_eq!(up_to_date(&dist, &inputs), None);
-        write(
-            &dist,
-            &files(&[("index.html", "page")]),
-            &inputs,
-            Effort::Draft,
-        )
-        .unwrap();
+        write(&dist, &files(&[("index.html", "page")]), &inputs, Effort::Draft).unwrap();
 
         assert!(up_to_date(&dist, &inputs).is_some());
         assert_eq!(up_to_date(&dist, &Inputs("2".into())), None);

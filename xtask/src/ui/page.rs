@@ -43,17 +43,11 @@ impl Page {
     /// When a file is missing, or a link has a `rel` that this build does not know (Trunk knows more).
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("index.html");
-        let html = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let html = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&html, |href| {
             let file: PathBuf = folder.join(href);
-            std::fs::read(&file).with_context(|| {
-                format!(
-                    "cannot read {}, which {} names",
-                    file.display(),
-                    path.display()
-                )
-            })
+            std::fs::read(&file)
+                .with_context(|| format!("cannot read {}, which {} names", file.display(), path.display()))
         })
         .with_context(|| format!("in {}", path.display()))
     }
@@ -70,10 +64,7 @@ impl Page {
                 links.push((start..end, Link::read(&attributes, &read)?));
             }
         }
-        for (needed, what) in [
-            (Link::is_rust as fn(&Link) -> bool, "rust"),
-            (Link::is_css, "css"),
-        ] {
+        for (needed, what) in [(Link::is_rust as fn(&Link) -> bool, "rust"), (Link::is_css, "css")] {
             if !links.iter().any(|(_, link)| needed(link)) {
                 bail!("no <link data-trunk rel=\"{what}\" …> in the page");
             }
@@ -83,13 +74,7 @@ impl Page {
 
     /// The style sheets in the order of the page.
     pub fn css(&self) -> impl Iterator<Item = &Content> {
-        self.links.iter().filter_map(|(_, link)| {
-            if let Link::Css(content) = link {
-                Some(content)
-            } else {
-                None
-            }
-        })
+        self.links.iter().filter_map(|(_, link)| if let Link::Css(content) = link { Some(content) } else { None })
     }
 
     /// Everything that is not a style sheet and was named by file.
@@ -111,11 +96,7 @@ impl Page {
         }
         out.push_str(&self.html[from..]);
         // Links that became nothing and comments leave blank lines, which every visitor would load.
-        out.lines()
-            .map(str::trim_end)
-            .filter(|line| !line.is_empty())
-            .flat_map(|line| [line, "\n"])
-            .collect()
+        out.lines().map(str::trim_end).filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
     }
 }
 
@@ -126,26 +107,20 @@ impl Link {
     ) -> anyhow::Result<Self> {
         let rel = attributes.get("rel").map_or("", String::as_str);
         let content = || {
-            let href = attributes
-                .get("href")
-                .with_context(|| format!("<link data-trunk rel=\"{rel}\"> without href"))?;
+            let href =
+                attributes.get("href").with_context(|| format!("<link data-trunk rel=\"{rel}\"> without href"))?;
             let name = Path::new(href)
                 .file_name()
                 .and_then(|name| name.to_str())
                 .with_context(|| format!("href=\"{href}\" names no file"))?;
-            Ok::<_, anyhow::Error>(Content {
-                name: name.to_owned(),
-                bytes: read(href)?,
-            })
+            Ok::<_, anyhow::Error>(Content { name: name.to_owned(), bytes: read(href)? })
         };
         Ok(match rel {
             "rust" => Self::Rust,
             "css" => Self::Css(content()?),
             "icon" => Self::Icon(content()?),
             "copy-file" => Self::Copy(content()?),
-            other => bail!(
-                "<link data-trunk rel=\"{other}\"> is not known here; rust, css, icon and copy-file are"
-            ),
+            other => bail!("<link data-trunk rel=\"{other}\"> is not known here; rust, css, icon and copy-file are"),
         })
     }
 
@@ -164,10 +139,7 @@ fn without_comments(html: &str) -> anyhow::Result<String> {
     let mut rest = html;
     while let Some((before, after)) = rest.split_once("<!--") {
         out.push_str(before);
-        rest = after
-            .split_once("-->")
-            .context("a comment without its closing -->")?
-            .1;
+        rest = after.split_once("-->").context("a comment without its closing -->")?.1;
     }
     out.push_str(rest);
     Ok(out)
@@ -191,18 +163,14 @@ fn attributes(tag: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut rest = tag.trim_end_matches('/').trim();
     while !rest.is_empty() {
-        let name_end = rest
-            .find(|c: char| c == '=' || c.is_whitespace())
-            .unwrap_or(rest.len());
+        let name_end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
         let name = rest[..name_end].to_ascii_lowercase();
         rest = rest[name_end..].trim_start();
         let mut value = "";
         if let Some(after) = rest.strip_prefix('=') {
             let after = after.trim_start();
             let (text, left) = match after.chars().next() {
-                Some(quote @ ('"' | '\'')) => {
-                    after[1..].split_once(quote).unwrap_or((&after[1..], ""))
-                }
+                Some(quote @ ('"' | '\'')) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
                 _ => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
             };
             value = text;
@@ -240,18 +208,9 @@ mod tests {
 
     #[test]
     fn replacing_links_keeps_the_rest_and_leaves_no_blank_lines() {
-        let page = parse(
-            "<head>\n<link data-trunk rel=rust>\n<link data-trunk rel=css href=a.css>\n</head>",
-        )
-        .unwrap();
+        let page = parse("<head>\n<link data-trunk rel=rust>\n<link data-trunk rel=css href=a.css>\n</head>").unwrap();
 
-        let html = page.replaced(|link| {
-            if *link == Link::Rust {
-                "<script>".into()
-            } else {
-                String::new()
-            }
-        });
+        let html = page.replaced(|link| if *link == Link::Rust { "<script>".into() } else { String::new() });
 
         assert_eq!(html, "<head>\n<script>\n</head>\n");
     }
@@ -261,18 +220,12 @@ mod tests {
         for (html, reason) in [
             ("<link data-trunk rel=rust>", "rel=\"css\""),
             ("<link data-trunk rel=css href=a.css>", "rel=\"rust\""),
-            (
-                "<link data-trunk rel=sass href=a.sass>",
-                "is not known here",
-            ),
+            ("<link data-trunk rel=sass href=a.sass>", "is not known here"),
             ("<link data-trunk rel=css>", "without href"),
             ("<link data-trunk", "closing >"),
             ("<!-- ", "closing -->"),
         ] {
-            let error = parse(html)
-                .err()
-                .map(|error| format!("{error:#}"))
-                .unwrap_or_default();
+            let error = parse(html).err().map(|error| format!("{error:#}")).unwrap_or_default();
             assert!(error.contains(reason), "{html}: {error}");
         }
     }
