@@ -5,9 +5,10 @@
 //! names is comparing two integers. Every field and value type of OTLP is kept.
 
 mod builder;
+mod rewrite;
 mod view;
 
-pub use builder::SpanBatchBuilder;
+pub use builder::{Mark, SpanBatchBuilder};
 pub use view::{Attributes, EventView, LinkView, ScopeView, SpanView, ValueRef};
 
 use crate::identity::{SpanId, TraceId};
@@ -117,6 +118,10 @@ pub enum Value {
     Map(Run),
 }
 
+/// The name of a service that has none, as SDKs write it too. With the executable's name behind it where that is known, so
+/// that programs that have nothing to do with each other do not become one node.
+pub const UNKNOWN_SERVICE: &str = "unknown_service";
+
 /// A resource: the process that sent the spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resource {
@@ -126,7 +131,10 @@ pub struct Resource {
     pub dropped_attributes: u32,
     /// Schema URL of the `ResourceSpans`.
     pub schema_url: StrId,
-    /// `service.name`; empty when the resource has none.
+    /// Its `EntityRef`s (OTLP field 3, still in development there), encoded back to back with their tags, in
+    /// [`SpanBatch::bytes`].
+    pub entity_refs: Run,
+    /// `service.name`; without one [`UNKNOWN_SERVICE`], with `:` and the name of the executable where that is known.
     pub service: StrId,
     /// `service.namespace`.
     pub namespace: StrId,
@@ -278,6 +286,27 @@ pub struct SpanColumns {
 }
 
 impl SpanColumns {
+    fn reserve(&mut self, spans: usize) {
+        self.scope.reserve(spans);
+        self.trace_id.reserve(spans);
+        self.span_id.reserve(spans);
+        self.parent_id.reserve(spans);
+        self.trace_state.reserve(spans);
+        self.flags.reserve(spans);
+        self.name.reserve(spans);
+        self.kind.reserve(spans);
+        self.start_ns.reserve(spans);
+        self.end_ns.reserve(spans);
+        self.status.reserve(spans);
+        self.status_message.reserve(spans);
+        self.attributes.reserve(spans);
+        self.dropped_attributes.reserve(spans);
+        self.events.reserve(spans);
+        self.dropped_events.reserve(spans);
+        self.links.reserve(spans);
+        self.dropped_links.reserve(spans);
+    }
+
     fn push(&mut self, row: &SpanRow) {
         self.scope.push(row.scope);
         self.trace_id.push(row.trace_id);
@@ -394,7 +423,16 @@ impl SpanBatch {
         };
         mark(StrId::EMPTY);
         for resource in &self.resources {
-            [resource.schema_url, resource.service, resource.namespace, resource.environment, resource.instance, resource.version].into_iter().for_each(&mut mark);
+            [
+                resource.schema_url,
+                resource.service,
+                resource.namespace,
+                resource.environment,
+                resource.instance,
+                resource.version,
+            ]
+            .into_iter()
+            .for_each(&mut mark);
         }
         for scope in &self.scopes {
             [scope.name, scope.version, scope.schema_url].into_iter().for_each(&mut mark);

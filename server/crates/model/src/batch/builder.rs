@@ -7,6 +7,15 @@ use rustc_hash::FxHasher;
 
 use super::{EventRow, LinkRow, Resource, Run, Scope, SpanBatch, SpanColumns, SpanRow, StrId, Value};
 
+/// How much a builder held at one moment; see [`SpanBatchBuilder::rollback`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    attributes: usize,
+    events: usize,
+    links: usize,
+    bytes: usize,
+}
+
 /// Fills a [`SpanBatch`].
 ///
 /// Attributes of one owner stand in consecutive rows: note [`Self::attribute_count`] before the first, then
@@ -41,6 +50,23 @@ impl SpanBatchBuilder {
         Self { batch, interned: HashTable::new(), hasher: BuildHasherDefault::default() }
     }
 
+    /// Makes room for that many more spans, each with `attributes` attributes and `text_bytes` of text.
+    pub fn reserve(&mut self, spans: usize, attributes: usize, text_bytes: usize) {
+        self.batch.spans.reserve(spans);
+        self.batch.attribute_keys.reserve(spans * attributes);
+        self.batch.attribute_values.reserve(spans * attributes);
+        self.batch.text.reserve(spans * text_bytes);
+        // About two texts of a span are its own (an id, a URL); the others repeat.
+        let (batch, hasher) = (&self.batch, &self.hasher);
+        self.interned.reserve(spans * 2, |&id| hasher.hash_one(batch.str(id)));
+        self.batch.strings.reserve(spans * 2);
+    }
+
+    /// True when the string is exactly these bytes: what lets a decoder that guesses a text skip both hashing and the check for UTF-8.
+    pub fn is(&self, id: StrId, text: &[u8]) -> bool {
+        self.batch.strings.get(id.0 as usize).is_some_and(|run| self.batch.text.as_bytes()[run.range()] == *text)
+    }
+
     /// The id of a string.
     pub fn intern(&mut self, text: &str) -> StrId {
         if text.is_empty() {
@@ -48,7 +74,8 @@ impl SpanBatchBuilder {
         }
         let hash = self.hasher.hash_one(text);
         let batch = &self.batch;
-        if let Some(&id) = self.interned.find(hash, |&id| batch.str(id) == text) {
+        let same = |&id: &StrId| batch.text.as_bytes()[batch.strings[id.0 as usize].range()] == *text.as_bytes();
+        if let Some(&id) = self.interned.find(hash, same) {
             return id;
         }
         let id = self.batch.append_str(text);
@@ -85,22 +112,14 @@ impl SpanBatchBuilder {
 
     /// Adds a resource and reads its identity from its attributes.
     pub fn resource(&mut self, attributes: Run, dropped_attributes: u32, schema_url: StrId) -> u32 {
-        let mut resource = Resource { attributes, dropped_attributes, schema_url, ..Resource::default() };
-        let mut old_environment = StrId::EMPTY;
-        for row in attributes.range() {
-            let Value::Str(value) = self.batch.attribute_values[row] else { continue };
-            match self.batch.str(self.batch.attribute_keys[row]) {
-                "service.name" => resource.service = value,
-                "service.namespace" => resource.namespace = value,
-                "service.instance.id" => resource.instance = value,
-                "service.version" => resource.version = value,
-                "deployment.environment.name" => resource.environment = value,
-                "deployment.environment" => old_environment = value,
-                _ => {}
-            }
-        }
-        if resource.environment == StrId::EMPTY {
-            resource.environment = old_environment;
+        self.resource_row(Resource { attributes, dropped_attributes, schema_url, ..Resource::default() })
+    }
+
+    /// Adds a resource; its identity is read from its attributes, whatever the row says.
+    pub fn resource_row(&mut self, resource: Resource) -> u32 {
+        let (mut resource, unknown) = self.batch.identified(resource);
+        if let Some(name) = unknown {
+            resource.service = self.intern(&name);
         }
         self.batch.resources.push(resource);
         count(self.batch.resources.len() - 1)
@@ -137,6 +156,31 @@ impl SpanBatchBuilder {
         self.batch.spans.push(span);
     }
 
+    /// What it holds now, for [`Self::rollback`].
+    pub fn mark(&self) -> Mark {
+        Mark {
+            attributes: self.batch.attribute_keys.len(),
+            events: self.batch.events.len(),
+            links: self.batch.links.len(),
+            bytes: self.batch.bytes.len(),
+        }
+    }
+
+    /// Takes back attributes, events, links and bytes that were added since `mark`: those of a span that is refused after all.
+    /// Its strings stay, but no row refers to them.
+    pub fn rollback(&mut self, mark: Mark) {
+        self.batch.attribute_keys.truncate(mark.attributes);
+        self.batch.attribute_values.truncate(mark.attributes);
+        self.batch.events.truncate(mark.events);
+        self.batch.links.truncate(mark.links);
+        self.batch.bytes.truncate(mark.bytes);
+    }
+
+    /// Bytes that an earlier [`Self::bytes`] kept.
+    pub fn kept(&self, run: Run) -> &[u8] {
+        &self.batch.bytes[run.range()]
+    }
+
     /// Spans so far.
     pub fn span_count(&self) -> usize {
         self.batch.len()
@@ -161,12 +205,20 @@ impl SpanBatchBuilder {
         let (events, links) = (row.events, row.links);
         row.events = Run { start: self.event_count(), len: events.len };
         for event in &from.events[events.range()] {
-            let copied = EventRow { name: self.intern(from.str(event.name)), attributes: self.copy_attributes(from, event.attributes), ..*event };
+            let copied = EventRow {
+                name: self.intern(from.str(event.name)),
+                attributes: self.copy_attributes(from, event.attributes),
+                ..*event
+            };
             self.event(copied);
         }
         row.links = Run { start: self.link_count(), len: links.len };
         for link in &from.links[links.range()] {
-            let copied = LinkRow { trace_state: self.intern(from.str(link.trace_state)), attributes: self.copy_attributes(from, link.attributes), ..*link };
+            let copied = LinkRow {
+                trace_state: self.intern(from.str(link.trace_state)),
+                attributes: self.copy_attributes(from, link.attributes),
+                ..*link
+            };
             self.link(copied);
         }
         self.span(&row);
@@ -179,14 +231,25 @@ impl SpanBatchBuilder {
         }
         let source = from.scopes[scope as usize];
         // Scopes of one resource share its copy.
-        let sibling = scopes.iter().enumerate().find_map(|(other, copied)| copied.filter(|_| from.scopes[other].resource == source.resource));
+        let sibling = scopes
+            .iter()
+            .enumerate()
+            .find_map(|(other, copied)| copied.filter(|_| from.scopes[other].resource == source.resource));
         let resource = match sibling {
             Some(copied) => self.batch.scopes[copied as usize].resource,
             None => {
                 let resource = from.resources[source.resource as usize];
                 let attributes = self.copy_attributes(from, resource.attributes);
                 let schema_url = self.intern(from.str(resource.schema_url));
-                self.resource(attributes, resource.dropped_attributes, schema_url)
+                let entity_refs = self.bytes(&from.bytes[resource.entity_refs.range()]);
+                let dropped_attributes = resource.dropped_attributes;
+                self.resource_row(Resource {
+                    attributes,
+                    dropped_attributes,
+                    schema_url,
+                    entity_refs,
+                    ..Resource::default()
+                })
             }
         };
         let copied = Scope {

@@ -182,7 +182,9 @@ impl<'a> SpanView<'a> {
 
     pub fn dropped(self) -> u32 {
         let columns = &self.batch.spans;
-        columns.dropped_attributes[self.index].saturating_add(columns.dropped_events[self.index]).saturating_add(columns.dropped_links[self.index])
+        columns.dropped_attributes[self.index]
+            .saturating_add(columns.dropped_events[self.index])
+            .saturating_add(columns.dropped_links[self.index])
     }
 
     pub fn events(self) -> impl Iterator<Item = EventView<'a>> {
