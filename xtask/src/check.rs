@@ -87,5 +87,5 @@ fn deny(workspace: &Workspace) -> anyhow::Result<()> {
         );
         return Ok(());
     }
-    demand(&mut workspace.cargo(["deny", "check", "licenses", "bans", "sources"]))
+    demand(&mut workspace.cargo(["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))
 }
