@@ -302,8 +302,8 @@ async fn a_grpc_call_ends_with_its_trailers() {
     };
     let inner = tower::service_fn(move |request: Request<Body>| {
         let status = if request.uri().path() == "/good" { "0" } else { "13" };
-        let body =
-            http_body_util::Full::<axum::body::Bytes>::from("x").with_trailers(async move { Some(Ok::<_, Infallible>(trailers(status))) });
+        let body = http_body_util::Full::<axum::body::Bytes>::from("x")
+            .with_trailers(async move { Some(Ok::<_, Infallible>(trailers(status))) });
         async move {
             Ok::<_, Infallible>(Response::builder().header("content-type", "application/grpc").body(body).unwrap())
         }

@@ -66,11 +66,11 @@ impl Spillway {
     }
 
     /// Waits for a report that the test is content with.
-    pub async fn report(&self, what: &str, content: impl FnMut(&UsageReport) -> bool + Copy) -> UsageReport {
+    pub async fn report(&self, what: &str, content: impl Fn(&UsageReport) -> bool + Copy) -> UsageReport {
         let mut reports = self.state.reports.subscribe();
         let found = timeout(DEADLINE, reports.wait_for(|all| all.iter().any(content))).await;
         let all = found.unwrap_or_else(|_| panic!("no report with {what}: {:?}", self.state.reports.borrow().last()));
-        all.expect("the sender lives").iter().find(|report| content.clone()(report)).expect("just found").clone()
+        all.expect("the sender lives").iter().find(|report| content(report)).expect("just found").clone()
     }
 
     /// All reports so far.
