@@ -24,6 +24,7 @@ mod pack;
 mod place;
 mod rank;
 mod route;
+mod track;
 mod viewport;
 mod walk;
 
@@ -34,5 +35,6 @@ pub use hit::HitGrid;
 pub use label::LabelField;
 pub use layout::{Layout, Positions, Spacing, extend, tidy};
 pub use route::{Route, routes};
+pub use track::Track;
 pub use viewport::Viewport;
 pub use walk::{Direction, neighbour};

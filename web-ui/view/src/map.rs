@@ -1,0 +1,8 @@
+//! The topology map without its canvas: what is drawn ([`Scene`]) and where ([`Stage`]).
+
+mod scene;
+mod stage;
+mod words;
+
+pub use scene::{Flow, Line, Mark, Scene, SceneEdge, SceneNode, Shape};
+pub use stage::{Changed, Memory, Stage, Target};

@@ -1,0 +1,418 @@
+//! What each node and edge of the map looks like: shape, state, words, width. No place and no pixel of a screen in it.
+
+use std::collections::HashMap;
+
+use spillway_api::{Breaker, BreakerState, Edge, EdgeKey, Node, NodeKind, ServiceHealth, Topology};
+use spillway_layout::{Lane, Size};
+
+use crate::{format, incident::SICK_RATIO};
+
+/// From this share of failed calls an edge is failing and not only degraded: the model's own limit for a node.
+const FAILING_RATIO: f64 = 0.25;
+/// A name longer than this is shortened in its middle: heads and tails tell services apart.
+const MOST_CHARS: usize = 22;
+
+/// The outline that says what a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A service.
+    Box,
+    /// A database.
+    Cylinder,
+    /// A queue or topic.
+    Pipe,
+    /// An external host.
+    Pill,
+    /// Users.
+    Circle,
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The caller waits.
+    Solid,
+    /// Nobody waits.
+    Dashed,
+    /// Only half of the calls was seen, or none lately.
+    Dotted,
+}
+
+/// A breaker on an edge that is worth a sign: any but a closed one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Half-open, open or unknown.
+    pub state: BreakerState,
+    /// `breaker open 2 of 3`.
+    pub text: String,
+}
+
+/// Dots that run along an edge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flow {
+    /// Distance between two dots.
+    pub spacing: f64,
+    /// Pixels a second.
+    pub speed: f64,
+}
+
+/// A node as it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SceneNode {
+    /// The topology's id.
+    pub id: String,
+    /// The name, short enough for its box.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its outline.
+    pub shape: Shape,
+    /// Its state; unknown when its numbers are stale.
+    pub health: ServiceHealth,
+    /// `251/s`.
+    pub rate: String,
+    /// `38 %`, when it is worth a word.
+    pub errors: Option<String>,
+    /// Failed share, the arc of the ring.
+    pub error_share: f64,
+    /// `sheds 38 %`.
+    pub badge: Option<String>,
+    /// Extent of the outline.
+    pub size: Size,
+    /// Preferred side of the map.
+    pub lane: Lane,
+    /// Whether it stays bright while the rest of a map in trouble fades.
+    pub loud: bool,
+    /// Who is labelled first where there is no room for all.
+    pub importance: f64,
+}
+
+/// An edge as it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SceneEdge {
+    /// What identifies it.
+    pub key: EdgeKey,
+    /// Index of the caller in [`Scene::nodes`].
+    pub source: usize,
+    /// Index of the callee in [`Scene::nodes`].
+    pub target: usize,
+    /// Its state.
+    pub health: ServiceHealth,
+    /// How the line is drawn.
+    pub line: Line,
+    /// Logarithm of the rate, in pixels.
+    pub width: f64,
+    /// The breaker's sign.
+    pub mark: Option<Mark>,
+    /// What is wrong: `38 % · p99 2.9 s`.
+    pub complaint: Option<String>,
+    /// `251/s`, for who looks closely.
+    pub rate: String,
+    /// Moving dots; none without traffic.
+    pub flow: Option<Flow>,
+    /// Share of the dots that are shown failing.
+    pub error_share: f64,
+    /// Whether it stays bright.
+    pub loud: bool,
+    /// Who is labelled first.
+    pub importance: f64,
+}
+
+/// All that is drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scene {
+    /// Nodes, in the order of the topology.
+    pub nodes: Vec<SceneNode>,
+    /// Edges between them.
+    pub edges: Vec<SceneEdge>,
+    /// True when something is sick, so that the rest fades.
+    pub trouble: bool,
+}
+
+impl Scene {
+    /// What `topology` looks like. An edge to a node that is not there is left out.
+    #[must_use]
+    pub fn new(topology: &Topology) -> Self {
+        let mut index: HashMap<&str, usize> = HashMap::with_capacity(topology.nodes.len());
+        let mut nodes: Vec<SceneNode> = Vec::with_capacity(topology.nodes.len());
+        for node in &topology.nodes {
+            if !index.contains_key(node.id.as_str()) {
+                index.insert(&node.id, nodes.len());
+                nodes.push(scene_node(node));
+            }
+        }
+        let ends = |edge: &Edge| Some((*index.get(edge.source.as_str())?, *index.get(edge.target.as_str())?));
+        let edges: Vec<SceneEdge> = topology
+            .edges
+            .iter()
+            .filter_map(|edge| ends(edge).map(|(source, target)| scene_edge(edge, source, target)))
+            .collect();
+        for edge in edges.iter().filter(|edge| edge.loud) {
+            // Who suffers is part of the story even while it is well itself; users and stores speak through their edges.
+            nodes[edge.source].loud |= nodes[edge.source].kind == NodeKind::Service;
+            nodes[edge.target].loud = true;
+        }
+        let sick = |health| matches!(health, ServiceHealth::Failing | ServiceHealth::Degraded);
+        let trouble = nodes.iter().any(|node| sick(node.health)) || edges.iter().any(|edge| edge.loud);
+        Self { nodes, edges, trouble }
+    }
+
+    /// Whether node `index` is drawn bright.
+    #[must_use]
+    pub fn bright_node(&self, index: usize) -> bool {
+        !self.trouble || self.nodes.get(index).is_some_and(|node| node.loud)
+    }
+
+    /// Whether edge `index` is drawn bright.
+    #[must_use]
+    pub fn bright_edge(&self, index: usize) -> bool {
+        !self.trouble || self.edges.get(index).is_some_and(|edge| edge.loud)
+    }
+}
+
+fn scene_node(node: &Node) -> SceneNode {
+    let health = if node.stale { ServiceHealth::Unknown } else { node.health };
+    let (shape, lane) = match node.kind {
+        NodeKind::Service | NodeKind::Other => (Shape::Box, Lane::Service),
+        NodeKind::Database => (Shape::Cylinder, Lane::Store),
+        NodeKind::Queue => (Shape::Pipe, Lane::Service),
+        NodeKind::External => (Shape::Pill, Lane::Service),
+        NodeKind::User => (Shape::Circle, Lane::Caller),
+    };
+    let name = shortened(&node.name);
+    let badge = node.shedding.as_ref().filter(|shedding| shedding.ratio > 0.0).map(|shedding| {
+        let unheard = shedding.instances_applied < shedding.instances_enforcing;
+        let share = format!("sheds {}", format::percent(Some(shedding.ratio)));
+        if unheard {
+            format!("{share} · {} of {}", shedding.instances_applied, shedding.instances_enforcing)
+        } else {
+            share
+        }
+    });
+    let error_share = node.error_ratio.filter(|ratio| ratio.is_finite()).unwrap_or(0.0).clamp(0.0, 1.0);
+    let severity = match health {
+        ServiceHealth::Failing => 300.0,
+        ServiceHealth::Degraded => 200.0,
+        ServiceHealth::Unknown => 5.0,
+        ServiceHealth::Healthy => 0.0,
+    };
+    SceneNode {
+        id: node.id.clone(),
+        size: size(shape, &name),
+        name,
+        kind: node.kind,
+        shape,
+        health,
+        rate: format::rate(node.rate),
+        errors: (error_share >= 0.001).then(|| format::percent(Some(error_share))),
+        error_share,
+        lane,
+        loud: severity >= 200.0 || badge.is_some(),
+        importance: severity
+            + if badge.is_some() { 100.0 } else { 0.0 }
+            + error_share * 50.0
+            + magnitude(node.rate) * 8.0,
+        badge,
+    }
+}
+
+fn scene_edge(edge: &Edge, source: usize, target: usize) -> SceneEdge {
+    let error_share = edge.error_ratio.filter(|ratio| ratio.is_finite()).unwrap_or(0.0).clamp(0.0, 1.0);
+    let mark = edge.breaker.as_ref().and_then(mark);
+    let state = mark.as_ref().map(|mark| mark.state);
+    let health = match error_share {
+        _ if state == Some(BreakerState::Open) => ServiceHealth::Failing,
+        share if share >= FAILING_RATIO => ServiceHealth::Failing,
+        share if share >= SICK_RATIO => ServiceHealth::Degraded,
+        _ if edge.rate.is_none() => ServiceHealth::Unknown,
+        _ => ServiceHealth::Healthy,
+    };
+    let sick = matches!(health, ServiceHealth::Failing | ServiceHealth::Degraded);
+    let complaint = (sick && error_share > 0.0).then(|| match edge.p99_ms {
+        Some(p99) => format!("{} · p99 {}", format::percent(Some(error_share)), format::millis(Some(p99))),
+        None => format::percent(Some(error_share)),
+    });
+    let flowing = edge.rate.filter(|rate| *rate > 0.0 && rate.is_finite());
+    let severity = if health == ServiceHealth::Failing {
+        300.0
+    } else if sick {
+        200.0
+    } else {
+        0.0
+    };
+    SceneEdge {
+        key: edge.key(),
+        source,
+        target,
+        health,
+        line: match (edge.provisional || edge.rate.is_none(), edge.asynchronous) {
+            (true, _) => Line::Dotted,
+            (_, true) => Line::Dashed,
+            _ => Line::Solid,
+        },
+        width: (1.2 + 0.8 * magnitude(edge.rate)).min(6.0),
+        complaint,
+        rate: format::rate(edge.rate),
+        flow: flowing.map(|rate| {
+            let magnitude = magnitude(Some(rate));
+            Flow { spacing: (260.0 / (1.0 + magnitude * 1.6)).max(40.0), speed: 40.0 + 14.0 * magnitude }
+        }),
+        error_share,
+        loud: sick || state == Some(BreakerState::HalfOpen),
+        importance: severity + if mark.is_some() { 150.0 } else { 0.0 } + magnitude(edge.rate) * 8.0,
+        mark,
+    }
+}
+
+fn mark(breaker: &Breaker) -> Option<Mark> {
+    let total = breaker.total;
+    let text = match breaker.state {
+        BreakerState::Closed => return None,
+        BreakerState::Open => format!("breaker open {} of {total}", breaker.open),
+        BreakerState::HalfOpen => {
+            let probing = breaker.instances.iter().filter(|one| one.state == BreakerState::HalfOpen).count();
+            format!("half-open {probing} of {total}")
+        }
+        BreakerState::Unknown => "breaker unknown".to_owned(),
+    };
+    Some(Mark { state: breaker.state, text })
+}
+
+/// Powers of ten of a rate, 0 without traffic, at most 6.
+fn magnitude(rate: Option<f64>) -> f64 {
+    rate.filter(|rate| rate.is_finite() && *rate > 0.0).map_or(0.0, |rate| (1.0 + rate).log10().min(6.0))
+}
+
+fn shortened(name: &str) -> String {
+    let length = name.chars().count();
+    if length <= MOST_CHARS {
+        return name.to_owned();
+    }
+    let head: String = name.chars().take(MOST_CHARS - 10).collect();
+    let tail: String = name.chars().skip(length - 9).collect();
+    format!("{head}…{tail}")
+}
+
+/// From the number of characters and not from a measured text: the layout must not depend on the fonts of a machine.
+fn size(shape: Shape, name: &str) -> Size {
+    let text = name.chars().count() as f64 * 7.4;
+    let width = ((text + 50.0) / 4.0).ceil() * 4.0;
+    match shape {
+        Shape::Box => Size::new(width.max(136.0), 46.0),
+        Shape::Cylinder => Size::new(width.max(136.0), 56.0),
+        Shape::Pipe => Size::new((width + 14.0).max(140.0), 46.0),
+        Shape::Pill => Size::new((width + 14.0).max(140.0), 46.0),
+        Shape::Circle => Size::new(46.0, 46.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn plain(text: &str) -> String {
+        text.replace('\u{a0}', " ")
+    }
+
+    fn named<'a>(scene: &'a Scene, name: &str) -> &'a SceneNode {
+        scene.nodes.iter().find(|node| node.name == name).expect("the sample has this node")
+    }
+
+    #[test]
+    fn a_calm_map_fades_nothing_and_complains_of_nothing() {
+        let scene = Scene::new(&sample::calm());
+
+        assert!(!scene.trouble && (0..scene.nodes.len()).all(|v| scene.bright_node(v)));
+        assert!(scene.edges.iter().all(|edge| edge.complaint.is_none() && edge.mark.is_none()));
+    }
+
+    #[test]
+    fn in_trouble_only_the_sick_part_is_bright() {
+        let scene = Scene::new(&sample::sick());
+
+        let bright: Vec<&str> = scene
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(v, _)| scene.bright_node(*v))
+            .map(|(_, node)| node.name.as_str())
+            .collect();
+        assert_eq!(bright, ["checkout", "gateway", "payments"]);
+        let payments = named(&scene, "payments");
+        assert_eq!(
+            (payments.health, payments.errors.as_deref().map(plain)),
+            (ServiceHealth::Failing, Some("38 %".into()))
+        );
+    }
+
+    #[test]
+    fn an_open_breaker_is_said_on_its_edge() {
+        let mut topology = sample::calm();
+        let edge =
+            topology.edges.iter_mut().find(|edge| edge.target.ends_with("payments")).expect("checkout calls payments");
+        edge.breaker = Some(sample::breaker(2, 900_000));
+
+        let scene = Scene::new(&topology);
+
+        let edge = scene.edges.iter().find(|edge| edge.mark.is_some()).expect("one edge has the mark");
+        assert_eq!(edge.mark.as_ref().map(|mark| mark.text.as_str()), Some("breaker open 2 of 3"));
+        assert_eq!((edge.health, edge.loud), (ServiceHealth::Failing, true));
+    }
+
+    #[test]
+    fn width_grows_with_the_rate_and_a_silent_edge_is_dotted_without_dots() {
+        let mut topology = sample::calm();
+        topology.edges[0].rate = None;
+        topology.edges[1].rate = Some(10.0);
+        topology.edges[2].rate = Some(10_000.0);
+
+        let edges = Scene::new(&topology).edges;
+
+        assert_eq!((edges[0].line, edges[0].flow, edges[0].health), (Line::Dotted, None, ServiceHealth::Unknown));
+        assert!(edges[1].width < edges[2].width && edges[2].width <= 6.0);
+    }
+
+    #[test]
+    fn shedding_names_its_share_and_who_has_not_applied_it() {
+        let mut topology = sample::calm();
+        let shedding = |applied| spillway_api::Shedding {
+            ratio: 0.38,
+            instances_applied: applied,
+            instances_enforcing: 9,
+            reason: None,
+        };
+        topology.nodes[0].shedding = Some(shedding(9));
+        topology.nodes[1].shedding = Some(shedding(7));
+
+        let scene = Scene::new(&topology);
+
+        assert_eq!(scene.nodes[0].badge.as_deref().map(plain), Some("sheds 38 %".into()));
+        assert_eq!(scene.nodes[1].badge.as_deref().map(plain), Some("sheds 38 % · 7 of 9".into()));
+    }
+
+    #[test]
+    fn a_stale_node_is_unknown_whatever_it_was() {
+        let mut topology = sample::sick();
+        topology.nodes.iter_mut().for_each(|node| node.stale = true);
+
+        assert!(Scene::new(&topology).nodes.iter().all(|node| node.health == ServiceHealth::Unknown));
+    }
+
+    #[test]
+    fn an_edge_into_nowhere_and_a_node_told_twice_do_no_harm() {
+        let mut topology = sample::calm();
+        topology.nodes.push(topology.nodes[0].clone());
+        topology.edges[0].target = "service:production/shop/gone".into();
+
+        let scene = Scene::new(&topology);
+
+        assert_eq!((scene.nodes.len(), scene.edges.len()), (5, 3));
+    }
+
+    #[test]
+    fn a_long_name_keeps_head_and_tail() {
+        assert_eq!(shortened("recommendation-worker-eu-west-1"), "recommendati…eu-west-1");
+        assert_eq!(shortened("catalog"), "catalog");
+    }
+}
