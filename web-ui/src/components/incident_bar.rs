@@ -1,0 +1,86 @@
+//! The sentence on top of the map.
+
+use leptos::prelude::*;
+use spillway_api::{EdgeSeries, Topology};
+use spillway_view::{
+    incident::{self, Incident},
+    query::Query,
+    selection::Selection,
+    words,
+};
+
+use super::icon;
+use crate::state::{Address, Every, Live, address::Step, clock, load, loader};
+
+/// An hour in steps of 15 s: enough to say since when.
+const LOOK_BACK_S: u32 = 3_600;
+
+/// Says the worst thing on the map; nothing when all is well.
+#[component]
+pub fn IncidentBar(live: Live, address: Address) -> impl IntoView {
+    let incident = Memo::new(move |_| live.with(incident::find));
+    // Asked again when another edge is to blame, not each time that a number changes.
+    let blamed = Memo::new(move |_| {
+        incident.get().and_then(|incident| live.shown.with_value(|shown| worst_edge(&shown.borrow(), &incident)))
+    });
+    let series = load::<EdgeSeries>(
+        move || {
+            let (source, target, protocol) = blamed.get()?;
+            let (from, to, step_s) = loader::last(LOOK_BACK_S, 240);
+            let query = Query::new().with("source", &source).with("target", &target).with("protocol", protocol);
+            Some(query.with("from", &from).with("to", &to).with("step_s", &step_s).href("/api/v1/edges/series"))
+        },
+        Every::Seconds(15),
+    );
+    let since = move || {
+        let told = incident.with(|incident| incident.as_ref().and_then(|incident| incident.since));
+        let seen = series.remote.with(|remote| remote.value().and_then(|series| incident::onset(&series.points)));
+        // Both are lower bounds of the truth; the earlier one is nearer to it.
+        match (told, seen) {
+            (Some(told), Some(seen)) => Some(told.min(seen)),
+            (told, seen) => told.or(seen),
+        }
+    };
+    move || incident.get().map(|incident| bar(incident, since(), address))
+}
+
+fn worst_edge(topology: &Topology, incident: &Incident) -> Option<(String, String, &'static str)> {
+    let target = match &incident.origin {
+        Selection::Node(id) => id,
+        Selection::Edge(key) => {
+            return Some((key.source.clone(), key.target.clone(), words::protocol_token(key.protocol)));
+        }
+    };
+    let failed = |edge: &&spillway_api::Edge| edge.rate.unwrap_or(0.0) * edge.error_ratio.unwrap_or(0.0);
+    let edge =
+        topology.edges.iter().filter(|edge| edge.target == *target).max_by(|a, b| failed(a).total_cmp(&failed(b)))?;
+    Some((edge.source.clone(), edge.target.clone(), words::protocol_token(edge.protocol)))
+}
+
+fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Address) -> AnyView {
+    let state = if incident.severe { "failing" } else { "degraded" };
+    let slowest = Query::new()
+        .with("service", &incident.service)
+        .with("environment", &incident.environment)
+        .with("status", "error")
+        .with("last", "15m");
+    let origin = incident.origin.clone();
+    let inspect = move |_| address.change(Step::Push, |query| Selection::set(Some(&origin), query));
+    view! {
+        <div class="incident" role="status" data-state=state data-testid="incident">
+            <span class="incident__glyph">{icon::glyph(state, Some(state))}</span>
+            <div class="incident__words">
+                <p class="incident__headline">
+                    <strong>{incident.headline}</strong>
+                    {since.map(|since| format!(" since {}", clock::when(since)))}
+                </p>
+                {(!incident.clauses.is_empty()).then(|| view! { <p class="incident__clauses">{incident.clauses.join(" · ")}</p> })}
+            </div>
+            <div class="incident__actions">
+                <a class="button" data-testid="slowest-trace" href=move || address.href("/traces/slowest", slowest.clone())>"Slowest trace"</a>
+                <button type="button" class="button button--primary" on:click=inspect>"Inspect"</button>
+            </div>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,138 @@
+//! Where data come in, what was refused and masked, how much space it takes, and how this browser shows it.
+
+use leptos::prelude::*;
+use spillway_api::Status;
+use spillway_view::{format, onboarding};
+
+use crate::{
+    components::{
+        copy::CopyButton,
+        onboarding::Ways,
+        segmented::{Choice, Segmented},
+        states,
+    },
+    state::{Clock, Live, Preferences, Session, clock, preferences::Theme, session::State},
+};
+
+/// The page.
+#[component]
+pub fn Settings() -> impl IntoView {
+    let live = Live::get();
+    let preferences = Preferences::get();
+    let session = Session::get();
+    let chosen = Signal::derive(move || preferences.theme().token().to_owned());
+    let choices = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")]
+        .map(|(token, label)| Choice { token, label })
+        .to_vec();
+    let choose = Callback::new(move |token: &'static str| {
+        if let Some(theme) = Theme::ALL.into_iter().find(|theme| theme.token() == token) {
+            preferences.set_theme(theme);
+        }
+    });
+    let signed_in = move || matches!(session.state(), State::Open { required: true });
+    let status = states::loaded(live.status, 8, |status: Status| facts(&status));
+    // Not under the counters: a text that is being copied must not be rebuilt.
+    let ways = Memo::new(move |_| {
+        let origin = window().location().origin().unwrap_or_default();
+        live.status.remote.with(|status| status.value().map(|status| onboarding::ways(status, &origin)))
+    });
+    view! {
+        <main class="page" data-page="settings">
+            <div class="page__main page__main--padded page__main--read">
+                <section class="block">
+                    <h2 class="block__title">"This browser"</h2>
+                    <div class="demo__row"><span class="demo__name">"theme"</span><Segmented label="Theme".to_owned() choices chosen choose /></div>
+                    <Show when=signed_in>
+                        <div class="demo__row"><span class="demo__name">"session"</span><button type="button" class="button" on:click=move |_| session.end()>"Sign out"</button></div>
+                    </Show>
+                </section>
+                {status}
+                <section class="block">
+                    <h2 class="block__title">"Send data"</h2>
+                    {move || ways.get().map(|ways| view! { <Ways ways /> })}
+                </section>
+            </div>
+        </main>
+    }
+}
+
+fn facts(status: &Status) -> AnyView {
+    let listeners = status
+        .listeners
+        .iter()
+        .map(|listener| view! { <tr><th scope="row">{listener.name.clone()}</th><td><code>{listener.url.clone()}</code></td><td><CopyButton text=listener.url.clone() what=format!("the address of {}", listener.name) /></td></tr> })
+        .collect_view();
+    let sources = status
+        .ingest
+        .iter()
+        .map(|source| {
+            let rejected: u64 = source.rejected.values().sum();
+            let seen = source.last_seen_at.map_or_else(|| "never".to_owned(), |at| format::ago(at, Clock::get().now()));
+            view! {
+                <tr>
+                    <th scope="row">{onboarding::source(&source.source).to_owned()}</th>
+                    <td class="num">{format::count(source.requests)}</td>
+                    <td class="num">{format::count(source.items)}</td>
+                    <td class="num">{format::count(source.repeated)}</td>
+                    <td class="num" data-state=(rejected > 0).then_some("degraded")>{format::count(rejected)}</td>
+                    <td class="num">{seen}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let reasons: Vec<(String, String, u64)> = status
+        .ingest
+        .iter()
+        .flat_map(|source| {
+            source
+                .rejected
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(reason, count)| (onboarding::source(&source.source).to_owned(), reason.clone(), *count))
+        })
+        .collect();
+    let reasons = (!reasons.is_empty()).then(|| {
+        let rows = reasons.into_iter().map(|(source, reason, count)| view! { <tr><th scope="row">{source}</th><td>{reason}</td><td class="num">{format::count(count)}</td></tr> }).collect_view();
+        view! { <h3 class="panel__heading">"Refused, by reason"</h3><table class="table table--small"><tbody>{rows}</tbody></table> }
+    });
+    let redacted = if status.redacted.is_empty() {
+        view! { <p class="panel__facts">"Nothing had to be masked since the start."</p> }.into_any()
+    } else {
+        let rows = status.redacted.iter().map(|(rule, count)| view! { <tr><th scope="row">{rule.clone()}</th><td class="num">{format::count(*count)}</td></tr> }).collect_view();
+        view! { <table class="table table--small"><tbody>{rows}</tbody></table> }.into_any()
+    };
+    let per_span = (status.spans_stored > 0)
+        .then(|| format!(" ({} a span)", format::bytes(status.bytes_stored / status.spans_stored)));
+    view! {
+        <section class="block">
+            <h2 class="block__title">"Listeners"</h2>
+            <table class="table table--small"><tbody>{listeners}</tbody></table>
+            <p class="panel__facts">{if status.ingest_key_required { "Senders must carry the ingest key." } else { "Senders need no key: the server listens on this machine only." }}</p>
+        </section>
+        <section class="block">
+            <h2 class="block__title">"What came in since the start"</h2>
+            <div class="table-scroll">
+                <table class="table">
+                    <thead><tr><th scope="col">"By"</th><th scope="col" class="num">"Requests"</th><th scope="col" class="num">"Spans or events"</th><th scope="col" class="num">"Repeated"</th><th scope="col" class="num">"Refused"</th><th scope="col" class="num">"Last"</th></tr></thead>
+                    <tbody>{sources}</tbody>
+                </table>
+            </div>
+            {reasons}
+        </section>
+        <section class="block">
+            <h2 class="block__title">"Masked before it was stored"</h2>
+            {redacted}
+        </section>
+        <section class="block">
+            <h2 class="block__title">"Store"</h2>
+            <dl class="facts">
+                <dt>"spans"</dt><dd>{format::count(status.spans_stored)}</dd>
+                <dt>"on disk"</dt><dd>{format::bytes(status.bytes_stored)} {per_span}</dd>
+                <dt>"kept for"</dt><dd>{format::span(i64::try_from(status.retention_s).unwrap_or(i64::MAX))}</dd>
+                <dt>"version"</dt><dd>{status.version.clone()}</dd>
+                <dt>"running since"</dt><dd>{clock::date_time(status.started_at)}</dd>
+            </dl>
+        </section>
+    }
+    .into_any()
+}
