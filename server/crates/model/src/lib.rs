@@ -3,9 +3,11 @@
 //! No I/O, no clock, no randomness, no async: time and limits are arguments, so that every line can be tested without
 //! waiting and replayed with the same result.
 
+pub mod arbitrate;
 pub mod batch;
 pub mod event;
 pub mod histogram;
 pub mod identity;
 pub mod observation;
 pub mod rule;
+pub mod topology;

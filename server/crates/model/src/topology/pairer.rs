@@ -1,0 +1,261 @@
+//! Pairs the halves of calls, across batches and in any order.
+//!
+//! A client span and a server span are two measurements of one call. They come from different processes, seconds apart and in either order,
+//! or one of them never comes. So a half is counted at once where it most likely belongs, and moved (taken back, counted anew) when the
+//! other half shows that it belongs elsewhere. The sums in the end do not depend on the order of arrival, on how spans were put into
+//! batches, or on repeats within the time that halves are kept.
+//!
+//! - A **client** span belongs to the service whose server span has it as parent (or shares its id, as Zipkin's B3 does). Until then, and
+//!   when none comes within [`PairerLimits::pending_ns`], it belongs to the service that answered to that address before, else to the
+//!   known service of that name, else to an *external* node.
+//! - A client span that names a **database** belongs to that database.
+//! - A **server** span belongs to the service whose client span is its parent, else to the service of whatever span is its
+//!   parent, else to the *user* node: at once for a root, after [`PairerLimits::user_after_ns`] when its parent was never seen.
+//! - **Producer** and **consumer** spans meet at their queue or topic: producer → queue → consumer, one call a message; a consumer follows
+//!   its links, or its parent without links. Without a name for the queue they are joined directly.
+//! - Spans **without a kind** serve a call when their parent belongs to another service. Internal spans say nothing.
+
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+use crate::{
+    batch::{SpanBatch, StrId},
+    identity::{NodeKind, ServiceKey},
+    observation::{EdgeKey, Observation, Side, Subject},
+};
+
+mod attribute;
+mod expire;
+mod names;
+mod peers;
+mod pending;
+mod reading;
+mod resolve;
+mod sampling;
+mod take;
+#[cfg(test)]
+mod tests;
+
+pub(super) use names::{Seeded, cut};
+pub(super) use peers::host_of_url;
+
+use names::{Names, NodeId};
+use peers::{PeerId, Peers};
+use pending::{EdgeRef, Measured, Pending};
+use reading::SpanReader;
+
+/// What a [`Pairer`] keeps at most, and for how long.
+#[derive(Clone, Debug)]
+pub struct PairerLimits {
+    /// How long a half waits for its other half. SDKs hold spans for 5 s by default, and retry.
+    pub pending_ns: u64,
+    /// After this a server span whose parent was not seen is shown as a user's call: longer than an SDK holds spans, so that ordinary calls do
+    /// not show up as users for a moment.
+    pub user_after_ns: u64,
+    /// A span id that is used again and again is kept no longer than this.
+    pub span_life_ns: u64,
+    /// Span ids kept at most. Beyond it a half is counted on its provisional edge and never moved, and [`PairerStats::overflowed`] counts it.
+    pub max_pending: usize,
+    /// Links of one consumer span that are followed.
+    pub max_links: usize,
+    /// Nodes an environment; what is beyond is counted at its node "other".
+    pub max_nodes_per_environment: usize,
+    /// Environments; what is beyond is counted in the environment "other".
+    pub max_environments: usize,
+    /// Pairs of environment and namespace; what is beyond is counted in the environment "other".
+    pub max_scopes: usize,
+    /// Edges; a new one beyond that ends at its environment's node "other".
+    pub max_edges: usize,
+    /// Names by which callers know callees; a new one beyond that is the node "other".
+    pub max_peers: usize,
+    /// Nodes, edges and names that are unused for so long are forgotten and make room.
+    pub unused_ns: u64,
+    /// Secret of the process for its hash tables, whose keys strangers choose.
+    pub seed: u64,
+}
+
+impl Default for PairerLimits {
+    fn default() -> Self {
+        const SECOND: u64 = 1_000_000_000;
+        Self {
+            pending_ns: 30 * SECOND,
+            user_after_ns: 6 * SECOND,
+            span_life_ns: 300 * SECOND,
+            max_pending: 1_000_000,
+            max_links: 64,
+            max_nodes_per_environment: 1_000,
+            max_environments: 64,
+            max_scopes: 1_000,
+            max_edges: 20_000,
+            max_peers: 10_000,
+            unused_ns: 900 * SECOND,
+            seed: 0,
+        }
+    }
+}
+
+/// What a [`Pairer`] has done and holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairerStats {
+    /// Span ids kept for pairing.
+    pub pending: usize,
+    /// Nodes known.
+    pub nodes: usize,
+    /// Spans that were part of a call.
+    pub halves: u64,
+    /// Spans that had come before.
+    pub repeated: u64,
+    /// Halves that found no room to wait in.
+    pub overflowed: u64,
+    /// Times that a node, edge or name was counted as "other".
+    pub folded: u64,
+}
+
+/// What a fact is about, by number.
+#[derive(Clone, Copy)]
+enum About {
+    Node(NodeId),
+    Edge(EdgeRef, Side),
+}
+
+/// An [`Observation`] by numbers.
+#[derive(Clone, Copy)]
+struct Fact {
+    about: About,
+    measured: Measured,
+    provisional: bool,
+    sign: i64,
+}
+
+/// Turns spans into facts about nodes and edges.
+pub struct Pairer {
+    limits: PairerLimits,
+    names: Names,
+    peers: Peers,
+    pending: Pending,
+    now_ns: u64,
+    next_sweep_ns: u64,
+    stats: PairerStats,
+    // Scratch of one batch.
+    reader: SpanReader,
+    services: Vec<NodeId>,
+    peer_of: HashMap<take::PeerWords, Option<PeerId>, FxBuildHasher>,
+    times_of: HashMap<StrId, i64, FxBuildHasher>,
+    callers: Vec<Option<pending::SpanKey>>,
+    dirty_claims: Vec<u32>,
+    dirty_callers: Vec<u32>,
+    facts: Vec<Fact>,
+}
+
+impl Pairer {
+    /// An empty one.
+    pub fn new(limits: PairerLimits) -> Self {
+        Self {
+            names: Names::new(&limits),
+            peers: Peers::new(&limits),
+            pending: Pending::new(limits.seed),
+            limits,
+            now_ns: 0,
+            next_sweep_ns: 0,
+            stats: PairerStats::default(),
+            reader: SpanReader::default(),
+            services: Vec::new(),
+            peer_of: HashMap::default(),
+            times_of: HashMap::default(),
+            callers: Vec::new(),
+            dirty_claims: Vec::new(),
+            dirty_callers: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    /// Takes a batch in. `now_ns` is when it arrived: it drives the expiry of half-seen calls, so that a replay gives the same facts.
+    pub fn observe(&mut self, batch: &SpanBatch, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
+        self.advance(now_ns);
+        self.begin(batch);
+        for span in 0..batch.len() {
+            self.take(batch, span);
+        }
+        // Resolved only now: what meets its other half within the batch is said once, at the right place.
+        self.settle();
+        self.emit(emit);
+        self.sweep();
+    }
+
+    /// Lets the time go on without spans: what has waited long enough is settled.
+    pub fn expire(&mut self, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
+        self.advance(now_ns);
+        self.emit(emit);
+        self.sweep();
+    }
+
+    /// What it has done and holds.
+    pub fn stats(&self) -> PairerStats {
+        PairerStats {
+            pending: self.pending.slots.len(),
+            nodes: self.names.node_count(),
+            folded: self.names.folded(),
+            ..self.stats
+        }
+    }
+
+    /// The service that callers of this environment and namespace reach under a name such as `127.0.0.1:8083`, when calls showed it.
+    pub fn service_behind(&self, environment: &str, namespace: &str, name: &str) -> Option<&ServiceKey> {
+        self.peers.answered(&self.names, environment, namespace, name).map(|node| &self.names.key(node).service)
+    }
+
+    fn begin(&mut self, batch: &SpanBatch) {
+        self.reader.begin(batch);
+        self.peer_of.clear();
+        self.times_of.clear();
+        self.services.clear();
+        for resource in &batch.resources {
+            let scope = self.names.scope(batch.str(resource.environment), batch.str(resource.namespace));
+            // What SDKs call a service without a name; not shown at all it could not be found and named.
+            let name = if resource.service == StrId::EMPTY { "unknown_service" } else { batch.str(resource.service) };
+            self.services.push(self.names.sender(scope, name, self.now_ns));
+        }
+    }
+
+    /// Says a fact: `sign` is 1, or -1 to take it back.
+    fn say(&mut self, about: About, measured: Measured, provisional: bool, sign: i64) {
+        self.facts.push(Fact { about, measured, provisional, sign });
+    }
+
+    /// Says a call over an edge, and what follows for a virtual node at its end.
+    fn say_edge(&mut self, (edge, provisional): (EdgeRef, bool), side: Side, measured: Measured, sign: i64) {
+        self.say(About::Edge(edge, side), measured, provisional, sign);
+        if side == Side::Caller
+            && matches!(
+                self.names.kind(edge.1),
+                NodeKind::Database | NodeKind::Queue | NodeKind::External | NodeKind::Other
+            )
+        {
+            self.say(About::Node(edge.1), measured, provisional, sign);
+        }
+    }
+
+    fn emit(&mut self, emit: &mut dyn FnMut(Observation)) {
+        for fact in self.facts.drain(..) {
+            let subject = match fact.about {
+                About::Node(node) => Subject::Node(self.names.key(node).clone()),
+                About::Edge((source, target, protocol), side) => Subject::Edge(
+                    EdgeKey {
+                        source: self.names.key(source).clone(),
+                        target: self.names.key(target).clone(),
+                        protocol,
+                    },
+                    side,
+                ),
+            };
+            emit(Observation {
+                subject,
+                at_ns: fact.measured.at_ns,
+                duration_ns: fact.measured.duration_ns,
+                failed: fact.measured.failed,
+                provisional: fact.provisional,
+                times: fact.measured.times * fact.sign,
+            });
+        }
+    }
+}

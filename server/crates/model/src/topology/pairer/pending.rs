@@ -1,0 +1,345 @@
+//! Halves of calls that wait for their other half.
+//!
+//! A *slot* stands for a span id. It knows the caller half with that id, the callee halves with that id, and the callee halves that wait
+//! for a caller of that id (its children, or whoever links to it). So a pair is found from either side, in any order.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::{
+    names::{NodeId, Seeded},
+    peers::PeerId,
+    reading::Role,
+};
+use crate::{
+    batch::SpanKind,
+    identity::{SpanId, TraceId},
+    observation::{Protocol, Side},
+};
+
+/// No entry.
+pub(super) const NIL: u32 = u32::MAX;
+
+/// Entries by number, reused.
+pub(super) struct Slab<T> {
+    entries: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(super) fn insert(&mut self, entry: T) -> u32 {
+        match self.free.pop() {
+            Some(number) => {
+                self.entries[number as usize] = Some(entry);
+                number
+            }
+            None => {
+                self.entries.push(Some(entry));
+                u32::try_from(self.entries.len() - 1).expect("bounded by max_pending")
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> Option<T> {
+        let entry = self.entries[number as usize].take();
+        if entry.is_some() {
+            self.free.push(number);
+        }
+        entry
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        self.entries.get(number as usize).and_then(Option::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        self.entries.get_mut(number as usize).and_then(Option::as_mut)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+}
+
+/// Names a span.
+pub(super) type SpanKey = (TraceId, SpanId);
+
+/// One span id.
+pub(super) struct Slot {
+    pub key: SpanKey,
+    /// Bit per [`SpanKind`] that came with this id: a span that comes again is known by it.
+    pub kinds: u8,
+    pub born_at_ns: u64,
+    pub expires_at_ns: u64,
+    /// The caller half with this id.
+    pub caller: u32,
+    /// Callee halves with this id.
+    pub own: u32,
+    /// Callee halves that wait for a caller with this id.
+    pub waiting: u32,
+}
+
+/// An edge, by the numbers of its nodes.
+pub(super) type EdgeRef = (NodeId, NodeId, Protocol);
+
+/// What was measured.
+#[derive(Clone, Copy)]
+pub(super) struct Measured {
+    pub at_ns: u64,
+    pub duration_ns: u64,
+    pub failed: bool,
+    pub times: i64,
+}
+
+/// Whom a caller says it calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Callee {
+    /// A database or a queue: known for good by its name.
+    Node(NodeId),
+    /// By a name that may turn out to be a service.
+    Peer(PeerId),
+    /// "Other", for want of room.
+    Unnamed,
+}
+
+/// The callee half that a caller half belongs to. Of several the smallest by `rank` counts, so that the order of arrival does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Real servers before guessed ones, then by span id.
+    pub rank: (bool, SpanId),
+    pub service: NodeId,
+    pub protocol: Protocol,
+    pub queue: Option<NodeId>,
+}
+
+/// The caller half of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Caller {
+    pub slot: u32,
+    pub service: NodeId,
+    pub role: Role,
+    pub protocol: Protocol,
+    pub callee: Callee,
+    pub measured: Measured,
+    pub answer: Option<Answer>,
+    /// What was said so far, and whether it was provisional.
+    pub said: Option<(EdgeRef, bool)>,
+    pub dirty: bool,
+}
+
+/// What is known of the caller of a callee half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// It is the same service: no call over the network.
+    Local,
+    /// This one.
+    Edge(EdgeRef),
+    /// Nobody known, so a user; true while that may change.
+    User(EdgeRef, bool),
+}
+
+impl Found {
+    /// The edge and whether it is provisional.
+    pub(super) fn said(self) -> Option<(EdgeRef, bool)> {
+        match self {
+            Self::Nothing | Self::Local => None,
+            Self::Edge(edge) => Some((edge, false)),
+            Self::User(edge, provisional) => Some((edge, provisional)),
+        }
+    }
+}
+
+/// The callee half of a call: one for each server span, and one for each message of a consumer span.
+#[derive(Clone, Copy)]
+pub(super) struct Claim {
+    /// Slot of the span itself.
+    pub own: u32,
+    pub next_own: u32,
+    /// Slot of the caller that it waits for.
+    pub waits_on: u32,
+    pub next_waiting: u32,
+    pub previous_waiting: u32,
+    pub service: NodeId,
+    pub role: Role,
+    pub protocol: Protocol,
+    pub queue: Option<NodeId>,
+    pub measured: Measured,
+    pub side: Side,
+    /// True for the one half of a span that counts for the node.
+    pub counts_node: bool,
+    /// The sender said that the parent is in another process.
+    pub remote_parent: bool,
+    /// No parent and no link.
+    pub root: bool,
+    /// Waited long enough to be shown as a user's call.
+    pub waited: bool,
+    /// The caller half that it was paired with.
+    pub via: u32,
+    pub found: Found,
+    pub node_said: bool,
+    pub dirty: bool,
+}
+
+/// All of it, bounded.
+pub(super) struct Pending {
+    hasher: Seeded,
+    index: HashTable<u32>,
+    pub slots: Slab<Slot>,
+    pub callers: Slab<Caller>,
+    pub claims: Slab<Claim>,
+    /// Slots by the time when they were to expire.
+    expiries: VecDeque<(u64, u32)>,
+    /// Claims by the time when a provisional user is assumed.
+    waits: VecDeque<(u64, u32)>,
+}
+
+impl Pending {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            hasher: Seeded(seed),
+            index: HashTable::new(),
+            slots: Slab::default(),
+            callers: Slab::default(),
+            claims: Slab::default(),
+            expiries: VecDeque::new(),
+            waits: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn find(&self, key: &SpanKey) -> Option<u32> {
+        let slots = &self.slots;
+        self.index.find(self.hasher.of(key), |&slot| slots.get(slot).is_some_and(|slot| slot.key == *key)).copied()
+    }
+
+    /// The slot of a span id, made when it is not there; kept until `expires_at_ns` at least, but not longer than `life_ns` in all.
+    pub(super) fn slot(&mut self, key: SpanKey, now_ns: u64, expires_at_ns: u64, life_ns: u64) -> u32 {
+        let hash = self.hasher.of(key);
+        let slots = &mut self.slots;
+        if let Some(&known) = self.index.find(hash, |&slot| slots.get(slot).is_some_and(|slot| slot.key == key)) {
+            if let Some(slot) = slots.get_mut(known) {
+                slot.expires_at_ns = slot.expires_at_ns.max(expires_at_ns.min(slot.born_at_ns.saturating_add(life_ns)));
+            }
+            return known;
+        }
+        let number = slots.insert(Slot {
+            key,
+            kinds: 0,
+            born_at_ns: now_ns,
+            expires_at_ns,
+            caller: NIL,
+            own: NIL,
+            waiting: NIL,
+        });
+        let (slots, hasher) = (&self.slots, self.hasher);
+        self.index.insert_unique(hash, number, |&slot| slots.get(slot).map_or(0, |slot| hasher.of(slot.key)));
+        self.expiries.push_back((expires_at_ns, number));
+        number
+    }
+
+    /// Notes that a span of this kind came with this id; false when it had come before.
+    pub(super) fn first_time(&mut self, slot: u32, kind: SpanKind) -> bool {
+        let Some(slot) = self.slots.get_mut(slot) else { return true };
+        let bit = 1 << (kind as u8);
+        let first = slot.kinds & bit == 0;
+        slot.kinds |= bit;
+        first
+    }
+
+    /// Adds a callee half to its own slot and to the one that it waits on.
+    pub(super) fn add_claim(&mut self, mut claim: Claim) -> u32 {
+        let (own, waits_on) = (claim.own, claim.waits_on);
+        claim.next_own = self.slots.get(own).map_or(NIL, |slot| slot.own);
+        claim.next_waiting =
+            if waits_on == NIL { NIL } else { self.slots.get(waits_on).map_or(NIL, |slot| slot.waiting) };
+        let next_waiting = claim.next_waiting;
+        let number = self.claims.insert(claim);
+        if let Some(slot) = self.slots.get_mut(own) {
+            slot.own = number;
+        }
+        if waits_on != NIL
+            && let Some(slot) = self.slots.get_mut(waits_on)
+        {
+            slot.waiting = number;
+        }
+        if let Some(next) = self.claims.get_mut(next_waiting) {
+            next.previous_waiting = number;
+        }
+        number
+    }
+
+    /// Takes a callee half off the list that it waits in.
+    pub(super) fn stop_waiting(&mut self, claim: u32) {
+        let Some(entry) = self.claims.get_mut(claim) else { return };
+        let (slot, previous, next) = (entry.waits_on, entry.previous_waiting, entry.next_waiting);
+        if slot == NIL {
+            return;
+        }
+        (entry.waits_on, entry.previous_waiting, entry.next_waiting) = (NIL, NIL, NIL);
+        if let Some(next) = self.claims.get_mut(next) {
+            next.previous_waiting = previous;
+        }
+        match self.claims.get_mut(previous) {
+            Some(previous) => previous.next_waiting = next,
+            None => {
+                if let Some(slot) = self.slots.get_mut(slot) {
+                    slot.waiting = next;
+                }
+            }
+        }
+    }
+
+    /// Callee halves that wait for a caller of this slot, or have found it.
+    pub(super) fn waiting(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.slots.get(slot).map_or(NIL, |slot| slot.waiting);
+        std::iter::successors((first != NIL).then_some(first), |&claim| {
+            self.claims.get(claim).map(|claim| claim.next_waiting).filter(|&next| next != NIL)
+        })
+    }
+
+    /// Callee halves with the id of this slot.
+    pub(super) fn own(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.slots.get(slot).map_or(NIL, |slot| slot.own);
+        std::iter::successors((first != NIL).then_some(first), |&claim| {
+            self.claims.get(claim).map(|claim| claim.next_own).filter(|&next| next != NIL)
+        })
+    }
+
+    /// Wakes a claim up at that time.
+    pub(super) fn wake_at(&mut self, at_ns: u64, claim: u32) {
+        self.waits.push_back((at_ns, claim));
+    }
+
+    /// The next claim whose time has come.
+    pub(super) fn woken(&mut self, now_ns: u64) -> Option<u32> {
+        self.waits.pop_front_if(|(at_ns, _)| *at_ns <= now_ns).map(|(_, claim)| claim)
+    }
+
+    /// The next slot whose time has come. One that was used again is put off.
+    pub(super) fn expired(&mut self, now_ns: u64) -> Option<u32> {
+        while let Some((_, number)) = self.expiries.pop_front_if(|(at_ns, _)| *at_ns <= now_ns) {
+            match self.slots.get(number) {
+                Some(slot) if slot.expires_at_ns > now_ns => self.expiries.push_back((slot.expires_at_ns, number)),
+                Some(_) => return Some(number),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// Forgets a slot.
+    pub(super) fn remove_slot(&mut self, number: u32) {
+        let Some(slot) = self.slots.remove(number) else { return };
+        if let Ok(entry) = self.index.find_entry(self.hasher.of(slot.key), |&have| have == number) {
+            entry.remove();
+        }
+    }
+}
