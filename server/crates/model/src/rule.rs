@@ -14,9 +14,7 @@ mod wire;
 pub use outcome::Outcome;
 
 /// How much a request matters: the four classes of Google's SRE book, most important first.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Criticality {
     /// Never shed unless an operator allows it.
@@ -32,12 +30,7 @@ pub enum Criticality {
 
 impl Criticality {
     /// Every class, most important first.
-    pub const ALL: [Self; 4] = [
-        Self::CriticalPlus,
-        Self::Critical,
-        Self::SheddablePlus,
-        Self::Sheddable,
-    ];
+    pub const ALL: [Self; 4] = [Self::CriticalPlus, Self::Critical, Self::SheddablePlus, Self::Sheddable];
 
     /// The word the contract, the API and the logs use.
     #[must_use]
@@ -58,9 +51,7 @@ impl Criticality {
 }
 
 /// State of a circuit breaker as far as it is known.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
     /// Calls pass.
@@ -75,9 +66,7 @@ pub enum BreakerState {
 }
 
 /// Where a number comes from, best first.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Reports of enforcers: every request, about one second old.
@@ -122,10 +111,7 @@ impl Target {
     /// Everything that `service` serves.
     #[must_use]
     pub fn service(service: ServiceId) -> Self {
-        Self {
-            service,
-            ..Self::default()
-        }
+        Self { service, ..Self::default() }
     }
 }
 
@@ -344,10 +330,7 @@ mod tests {
                 name: "checkout".into(),
             }),
             class: Criticality::SheddablePlus,
-            action: Action::RateLimit(Rate {
-                per_second: 12.5,
-                burst: 3,
-            }),
+            action: Action::RateLimit(Rate { per_second: 12.5, burst: 3 }),
             ttl_ms: 5_000,
             retry_after_ms: Some(1_000),
             reason: "payments is out of capacity".into(),
@@ -366,19 +349,12 @@ mod tests {
                 "reason": "payments is out of capacity",
             })
         );
-        assert_eq!(
-            serde_json::from_value::<Directive>(json).unwrap(),
-            directive
-        );
+        assert_eq!(serde_json::from_value::<Directive>(json).unwrap(), directive);
     }
 
     #[test]
     fn classes_order_from_most_to_least_important() {
-        assert!(
-            Criticality::ALL
-                .windows(2)
-                .all(|pair| pair[0] < pair[1] && pair[0].rank() + 1 == pair[1].rank())
-        );
+        assert!(Criticality::ALL.windows(2).all(|pair| pair[0] < pair[1] && pair[0].rank() + 1 == pair[1].rank()));
         for class in Criticality::ALL {
             assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
         }

@@ -44,9 +44,9 @@ impl Outcome {
             Self::Proposed { .. } => "proposed",
             Self::Refused { .. } => "refused",
             Self::Trapped { .. } => "trapped",
-            Self::OutOfFuel => "out-of-fuel",
-            Self::TimedOut => "timed-out",
-            Self::OutOfMemory => "out-of-memory",
+            Self::OutOfFuel => "out_of_fuel",
+            Self::TimedOut => "timed_out",
+            Self::OutOfMemory => "out_of_memory",
             Self::Malformed { .. } => "malformed",
         }
     }
@@ -55,9 +55,7 @@ impl Outcome {
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         match self {
-            Self::Refused { message } | Self::Trapped { message } | Self::Malformed { message } => {
-                Some(message)
-            }
+            Self::Refused { message } | Self::Trapped { message } | Self::Malformed { message } => Some(message),
             Self::Proposed { .. } | Self::OutOfFuel | Self::TimedOut | Self::OutOfMemory => None,
         }
     }

@@ -85,8 +85,7 @@ impl TickRecord {
             w.bytes(value);
         }
         // The snapshot repeats the tick and its time in a live record, but not in a hand-made one: flags, not trust.
-        let same = u8::from(self.snapshot.tick == self.tick)
-            | (u8::from(self.snapshot.now_ms == self.now_ms) << 1);
+        let same = u8::from(self.snapshot.tick == self.tick) | (u8::from(self.snapshot.now_ms == self.now_ms) << 1);
         w.byte(same);
         if same & 1 == 0 {
             w.varint(self.snapshot.tick);
@@ -124,15 +123,7 @@ impl TickRecord {
         };
         let outcome = get_outcome(&mut r)?;
         r.finish()?;
-        Ok(Self {
-            tick,
-            now_ms,
-            snapshot,
-            kv_at_start,
-            configuration,
-            fuel,
-            outcome,
-        })
+        Ok(Self { tick, now_ms, snapshot, kv_at_start, configuration, fuel, outcome })
     }
 }
 
@@ -174,9 +165,7 @@ fn put_outcome<'a>(w: &mut Writer<'a>, outcome: &'a Outcome) {
 
 fn get_outcome(r: &mut Reader<'_>) -> Result<Outcome, RecordError> {
     Ok(match r.byte()? {
-        0 => Outcome::Proposed {
-            directives: get_directives(r)?,
-        },
+        0 => Outcome::Proposed { directives: get_directives(r)? },
         1 => Outcome::Refused { message: r.text()? },
         2 => Outcome::Trapped { message: r.text()? },
         3 => Outcome::OutOfFuel,
@@ -217,10 +206,7 @@ fn get_directives(r: &mut Reader<'_>) -> Result<Vec<Directive>, RecordError> {
             0 => Action::AdmitRatio(r.float()?),
             1 => Action::LevelThreshold(r.u16()?),
             2 => Action::ConcurrencyLimit(r.u32()?),
-            3 => Action::RateLimit(Rate {
-                per_second: r.float()?,
-                burst: r.u32()?,
-            }),
+            3 => Action::RateLimit(Rate { per_second: r.float()?, burst: r.u32()? }),
             4 => Action::Degrade(r.string()?),
             _ => return Err(r.invalid("an unknown action")),
         };
@@ -258,12 +244,7 @@ fn put_target<'a>(w: &mut Writer<'a>, target: &'a Target) {
 }
 
 fn get_target(r: &mut Reader<'_>) -> Result<Target, RecordError> {
-    Ok(Target {
-        service: get_service(r)?,
-        caller: get_caller(r)?,
-        route: r.string()?,
-        tenant: r.string()?,
-    })
+    Ok(Target { service: get_service(r)?, caller: get_caller(r)?, route: r.string()?, tenant: r.string()? })
 }
 
 fn put_service<'a>(w: &mut Writer<'a>, service: &'a ServiceId) {
@@ -273,11 +254,7 @@ fn put_service<'a>(w: &mut Writer<'a>, service: &'a ServiceId) {
 }
 
 fn get_service(r: &mut Reader<'_>) -> Result<ServiceId, RecordError> {
-    Ok(ServiceId {
-        environment: r.string()?,
-        namespace: r.string()?,
-        name: r.string()?,
-    })
+    Ok(ServiceId { environment: r.string()?, namespace: r.string()?, name: r.string()? })
 }
 
 fn put_caller<'a>(w: &mut Writer<'a>, caller: Option<&'a ServiceId>) {

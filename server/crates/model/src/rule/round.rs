@@ -31,14 +31,7 @@ fn round_signals(signals: &mut Signals) {
     ] {
         *value = rounded(*value);
     }
-    for value in [
-        &mut signals.queue_wait_ms,
-        &mut signals.cpu,
-        &mut signals.mem,
-    ]
-    .into_iter()
-    .flatten()
-    {
+    for value in [&mut signals.queue_wait_ms, &mut signals.cpu, &mut signals.mem].into_iter().flatten() {
         *value = rounded(*value);
     }
     round_latency(&mut signals.latency);
@@ -48,12 +41,7 @@ fn round_signals(signals: &mut Signals) {
 }
 
 fn round_latency(latency: &mut Latency) {
-    for value in [
-        &mut latency.p50_ms,
-        &mut latency.p95_ms,
-        &mut latency.p99_ms,
-        &mut latency.min_ms,
-    ] {
+    for value in [&mut latency.p50_ms, &mut latency.p95_ms, &mut latency.p99_ms, &mut latency.min_ms] {
         *value = rounded(*value);
     }
 }
@@ -85,13 +73,7 @@ mod tests {
 
     #[test]
     fn three_digits_stay() {
-        let cases = [
-            (12_345.678, 12_346.0),
-            (45.678, 45.7),
-            (1.2345, 1.23),
-            (0.12345, 0.123),
-            (0.000_000_4, 0.0),
-        ];
+        let cases = [(12_345.678, 12_346.0), (45.678, 45.7), (1.2345, 1.23), (0.12345, 0.123), (0.000_000_4, 0.0)];
         let odd: [(f64, f64); 3] = [(-0.0, 0.0), (f64::NAN, 0.0), (f64::INFINITY, 0.0)];
         for (given, expected) in cases.into_iter().chain(odd) {
             assert_eq!(rounded(given).to_bits(), expected.to_bits(), "{given}");

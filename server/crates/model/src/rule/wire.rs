@@ -67,9 +67,7 @@ impl<'a> Writer<'a> {
 
     /// Version, table, body.
     pub(super) fn finish(self, version: u8) -> Vec<u8> {
-        let mut out = Vec::with_capacity(
-            self.body.len() + self.strings.iter().map(|s| s.len() + 2).sum::<usize>() + 4,
-        );
+        let mut out = Vec::with_capacity(self.body.len() + self.strings.iter().map(|s| s.len() + 2).sum::<usize>() + 4);
         out.push(version);
         put_varint(&mut out, self.strings.len() as u64);
         for string in self.strings {
@@ -113,12 +111,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(input: &'a [u8], version: u8, budget: usize) -> Result<Self, RecordError> {
-        let mut reader = Self {
-            input,
-            at: 0,
-            strings: Vec::new(),
-            budget,
-        };
+        let mut reader = Self { input, at: 0, strings: Vec::new(), budget };
         let found = reader.byte()?;
         if found != version {
             return Err(RecordError::Version(found));
@@ -126,18 +119,14 @@ impl<'a> Reader<'a> {
         let count = reader.count(16)?;
         for _ in 0..count {
             let bytes = reader.slice()?;
-            let string = std::str::from_utf8(bytes)
-                .map_err(|_| reader.invalid("a string that is not UTF-8"))?;
+            let string = std::str::from_utf8(bytes).map_err(|_| reader.invalid("a string that is not UTF-8"))?;
             reader.strings.push(string);
         }
         Ok(reader)
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, RecordError> {
-        let byte = *self
-            .input
-            .get(self.at)
-            .ok_or(RecordError::Truncated { at: self.at })?;
+        let byte = *self.input.get(self.at).ok_or(RecordError::Truncated { at: self.at })?;
         self.at += 1;
         Ok(byte)
     }
@@ -171,15 +160,12 @@ impl<'a> Reader<'a> {
     pub(super) fn optional_u32(&mut self) -> Result<Option<u32>, RecordError> {
         match self.varint()? {
             0 => Ok(None),
-            value => u32::try_from(value - 1)
-                .map(Some)
-                .map_err(|_| self.invalid("a number past 32 bits")),
+            value => u32::try_from(value - 1).map(Some).map_err(|_| self.invalid("a number past 32 bits")),
         }
     }
 
     pub(super) fn float(&mut self) -> Result<f64, RecordError> {
-        self.optional_float()?
-            .ok_or_else(|| self.invalid("an absent value where one is needed"))
+        self.optional_float()?.ok_or_else(|| self.invalid("an absent value where one is needed"))
     }
 
     pub(super) fn optional_float(&mut self) -> Result<Option<f64>, RecordError> {
@@ -189,9 +175,7 @@ impl<'a> Reader<'a> {
             Some(scale) => Ok(Some(mantissa as f64 / scale)),
             None if mantissa == 0 => {
                 let bytes = self.take(8)?;
-                Ok(Some(f64::from_le_bytes(
-                    bytes.try_into().expect("take returned eight bytes"),
-                )))
+                Ok(Some(f64::from_le_bytes(bytes.try_into().expect("take returned eight bytes"))))
             }
             None if mantissa == 1 => Ok(None),
             None => Err(self.invalid("an unknown kind of float")),
@@ -201,9 +185,7 @@ impl<'a> Reader<'a> {
     /// How many elements follow. Each takes a byte at least, so a count past the rest of the input is a lie.
     pub(super) fn count(&mut self, element_bytes: usize) -> Result<usize, RecordError> {
         let count = self.varint()?;
-        let count = usize::try_from(count)
-            .ok()
-            .filter(|count| *count <= self.input.len() - self.at);
+        let count = usize::try_from(count).ok().filter(|count| *count <= self.input.len() - self.at);
         let count = count.ok_or_else(|| self.invalid("a list longer than the record"))?;
         self.spend(count.saturating_mul(element_bytes))?;
         Ok(count)
@@ -222,9 +204,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn string(&mut self) -> Result<String, RecordError> {
         let index = self.varint()?;
-        let string = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.strings.get(index).copied());
+        let string = usize::try_from(index).ok().and_then(|index| self.strings.get(index).copied());
         let string = string.ok_or_else(|| self.invalid("a string that is not in the table"))?;
         self.spend(string.len())?;
         Ok(string.to_owned())
@@ -232,19 +212,12 @@ impl<'a> Reader<'a> {
 
     /// Charges a value that is copied from the previous element instead of read.
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), RecordError> {
-        self.budget = self
-            .budget
-            .checked_sub(bytes)
-            .ok_or(RecordError::TooLarge)?;
+        self.budget = self.budget.checked_sub(bytes).ok_or(RecordError::TooLarge)?;
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<(), RecordError> {
-        if self.at == self.input.len() {
-            Ok(())
-        } else {
-            Err(self.invalid("bytes after the end"))
-        }
+        if self.at == self.input.len() { Ok(()) } else { Err(self.invalid("bytes after the end")) }
     }
 
     pub(super) fn invalid(&self, what: &'static str) -> RecordError {
@@ -258,10 +231,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], RecordError> {
-        let end = self
-            .at
-            .checked_add(length)
-            .filter(|end| *end <= self.input.len());
+        let end = self.at.checked_add(length).filter(|end| *end <= self.input.len());
         let end = end.ok_or(RecordError::Truncated { at: self.at })?;
         let slice = &self.input[self.at..end];
         self.at = end;
@@ -288,20 +258,8 @@ mod tests {
 
     #[test]
     fn usual_numbers_are_short() {
-        let sizes = [
-            (0.0, 1),
-            (1.0, 1),
-            (0.5, 1),
-            (12.3, 2),
-            (0.123, 2),
-            (1500.0, 2),
-            (1234.5, 3),
-            (1e15, 8),
-        ];
-        for (value, size) in sizes
-            .into_iter()
-            .chain([(std::f64::consts::PI, 9), (-1.0, 9)])
-        {
+        let sizes = [(0.0, 1), (1.0, 1), (0.5, 1), (12.3, 2), (0.123, 2), (1500.0, 2), (1234.5, 3), (1e15, 8)];
+        for (value, size) in sizes.into_iter().chain([(std::f64::consts::PI, 9), (-1.0, 9)]) {
             assert_eq!(round_trip(Some(value)), (Some(value), size), "{value}");
         }
         assert_eq!(round_trip(None), (None, 1));

@@ -23,11 +23,7 @@ pub(super) fn put(w: &mut Writer<'_>, edges: &[Edge]) {
     let first = Edge::default();
     w.varint(edges.len() as u64);
     for (at, next) in edges.iter().enumerate() {
-        put_one(
-            w,
-            at.checked_sub(1).map_or(&first, |before| &edges[before]),
-            next,
-        );
+        put_one(w, at.checked_sub(1).map_or(&first, |before| &edges[before]), next);
     }
 }
 
@@ -48,14 +44,8 @@ fn put_one(w: &mut Writer<'_>, before: &Edge, next: &Edge) {
         (AGE, before.age_ms, next.age_ms),
         (BREAKER, before.breaker as u32, next.breaker as u32),
     ];
-    let mask = floats
-        .iter()
-        .filter(|(_, was, is)| was.to_bits() != is.to_bits())
-        .fold(0, |mask, (bit, ..)| mask | bit);
-    let mask = integers
-        .iter()
-        .filter(|(_, was, is)| was != is)
-        .fold(mask, |mask, (bit, ..)| mask | bit);
+    let mask = floats.iter().filter(|(_, was, is)| was.to_bits() != is.to_bits()).fold(0, |mask, (bit, ..)| mask | bit);
+    let mask = integers.iter().filter(|(_, was, is)| was != is).fold(mask, |mask, (bit, ..)| mask | bit);
     w.varint(mask);
     for (bit, _, value) in floats {
         if mask & bit != 0 {

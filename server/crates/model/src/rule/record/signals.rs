@@ -41,11 +41,7 @@ pub(super) fn put<'a>(w: &mut Writer<'a>, signals: &'a [Signals]) {
     let first = Signals::default();
     w.varint(signals.len() as u64);
     for (at, next) in signals.iter().enumerate() {
-        put_one(
-            w,
-            at.checked_sub(1).map_or(&first, |before| &signals[before]),
-            next,
-        );
+        put_one(w, at.checked_sub(1).map_or(&first, |before| &signals[before]), next);
     }
 }
 
@@ -67,18 +63,12 @@ fn mask(before: &Signals, next: &Signals) -> u64 {
         (ERRORS, float(before.error_ratio, next.error_ratio)),
         (TIMEOUTS, float(before.timeout_ratio, next.timeout_ratio)),
         (INFLIGHT, before.inflight != next.inflight),
-        (
-            QUEUE_WAIT,
-            optional(before.queue_wait_ms, next.queue_wait_ms),
-        ),
+        (QUEUE_WAIT, optional(before.queue_wait_ms, next.queue_wait_ms)),
         (CPU, optional(before.cpu, next.cpu)),
         (MEM, optional(before.mem, next.mem)),
         (BY_CLASS, !next.by_class.is_empty()),
         (INSTANCES, before.instances != next.instances),
-        (
-            ENFORCING,
-            before.instances_enforcing != next.instances_enforcing,
-        ),
+        (ENFORCING, before.instances_enforcing != next.instances_enforcing),
         (INFLIGHT_LIMIT, before.inflight_limit != next.inflight_limit),
         (ORIGIN, before.origin != next.origin),
         (ROUTE, old.route != new.route),
@@ -86,19 +76,13 @@ fn mask(before: &Signals, next: &Signals) -> u64 {
         (SAMPLED, float(before.sampled_share, next.sampled_share)),
         (APPLIED, !next.applied.is_empty()),
         (NAMESPACE, old.service.namespace != new.service.namespace),
-        (
-            ENVIRONMENT,
-            old.service.environment != new.service.environment,
-        ),
+        (ENVIRONMENT, old.service.environment != new.service.environment),
         (CALLER, old.caller != new.caller),
         (TENANT, old.tenant != new.tenant),
         (CUSTOM, !next.custom.is_empty()),
     ]
     .into_iter()
-    .fold(
-        0,
-        |mask, (bit, differs)| if differs { mask | bit } else { mask },
-    )
+    .fold(0, |mask, (bit, differs)| if differs { mask | bit } else { mask })
 }
 
 fn put_one<'a>(w: &mut Writer<'a>, before: &Signals, next: &'a Signals) {
@@ -135,11 +119,7 @@ fn put_one<'a>(w: &mut Writer<'a>, before: &Signals, next: &'a Signals) {
             w.float(value);
         }
     }
-    for (bit, value) in [
-        (QUEUE_WAIT, next.queue_wait_ms),
-        (CPU, next.cpu),
-        (MEM, next.mem),
-    ] {
+    for (bit, value) in [(QUEUE_WAIT, next.queue_wait_ms), (CPU, next.cpu), (MEM, next.mem)] {
         if on(bit) {
             w.optional_float(value);
         }
@@ -156,10 +136,7 @@ fn put_one<'a>(w: &mut Writer<'a>, before: &Signals, next: &'a Signals) {
             w.varint(u64::from(value));
         }
     }
-    for (bit, value) in [
-        (INFLIGHT, next.inflight),
-        (INFLIGHT_LIMIT, next.inflight_limit),
-    ] {
+    for (bit, value) in [(INFLIGHT, next.inflight), (INFLIGHT_LIMIT, next.inflight_limit)] {
         if on(bit) {
             w.optional_u32(value);
         }
@@ -172,10 +149,7 @@ fn put_lists<'a>(w: &mut Writer<'a>, mask: u64, next: &'a Signals) {
         w.varint(next.by_class.len() as u64);
         for counts in &next.by_class {
             // Nearly always offered = admitted + shed, so the third number is one byte: what is left over.
-            let left = counts
-                .offered
-                .wrapping_sub(counts.admitted)
-                .wrapping_sub(counts.shed);
+            let left = counts.offered.wrapping_sub(counts.admitted).wrapping_sub(counts.shed);
             w.byte(counts.class.rank());
             w.varint(counts.admitted);
             w.varint(counts.shed);
@@ -199,12 +173,7 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Vec<Signals>, RecordError> {
     list(r, |r| {
         let next = get_one(r, &before)?;
         // The lists are never inherited, so they are left out of the copy.
-        before = Signals {
-            by_class: Vec::new(),
-            applied: Vec::new(),
-            custom: Vec::new(),
-            ..next.clone()
-        };
+        before = Signals { by_class: Vec::new(), applied: Vec::new(), custom: Vec::new(), ..next.clone() };
         Ok(next)
     })
 }
@@ -238,11 +207,7 @@ fn get_one(r: &mut Reader<'_>, before: &Signals) -> Result<Signals, RecordError>
     if on(OFFERED) {
         next.offered_rps = r.float()?;
     }
-    next.goodput_rps = if on(GOODPUT) {
-        r.float()?
-    } else {
-        next.offered_rps
-    };
+    next.goodput_rps = if on(GOODPUT) { r.float()? } else { next.offered_rps };
     for (bit, value) in [
         (P50, &mut next.latency.p50_ms),
         (P95, &mut next.latency.p95_ms),
@@ -256,11 +221,7 @@ fn get_one(r: &mut Reader<'_>, before: &Signals) -> Result<Signals, RecordError>
             *value = r.float()?;
         }
     }
-    for (bit, value) in [
-        (QUEUE_WAIT, &mut next.queue_wait_ms),
-        (CPU, &mut next.cpu),
-        (MEM, &mut next.mem),
-    ] {
+    for (bit, value) in [(QUEUE_WAIT, &mut next.queue_wait_ms), (CPU, &mut next.cpu), (MEM, &mut next.mem)] {
         if on(bit) {
             *value = r.optional_float()?;
         }
@@ -284,10 +245,7 @@ fn get_one(r: &mut Reader<'_>, before: &Signals) -> Result<Signals, RecordError>
             _ => return Err(r.invalid("an unknown origin")),
         };
     }
-    for (bit, value) in [
-        (INFLIGHT, &mut next.inflight),
-        (INFLIGHT_LIMIT, &mut next.inflight_limit),
-    ] {
+    for (bit, value) in [(INFLIGHT, &mut next.inflight), (INFLIGHT_LIMIT, &mut next.inflight_limit)] {
         if on(bit) {
             *value = r.optional_u32()?;
         }
@@ -310,15 +268,8 @@ fn get_counts(r: &mut Reader<'_>) -> Result<ClassCounts, RecordError> {
         return Err(r.invalid("an unknown class"));
     }
     let (admitted, shed) = (r.varint()?, r.varint()?);
-    let offered = unzigzag(r.varint()?)
-        .wrapping_add(admitted)
-        .wrapping_add(shed);
-    Ok(ClassCounts {
-        class: class_of(rank),
-        offered,
-        admitted,
-        shed,
-    })
+    let offered = unzigzag(r.varint()?).wrapping_add(admitted).wrapping_add(shed);
+    Ok(ClassCounts { class: class_of(rank), offered, admitted, shed })
 }
 
 /// Small differences of either sign as small numbers.

@@ -10,12 +10,7 @@ use crate::rule::{BreakerState, ClassCounts, Edge, Latency, Origin, Signals};
 
 /// Few different words, so that the table and the "same as before" bits are met.
 fn word() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        Just("prod".to_owned()),
-        Just("checkout".to_owned()),
-        "[a-zä ]{0,12}"
-    ]
+    prop_oneof![Just(String::new()), Just("prod".to_owned()), Just("checkout".to_owned()), "[a-zä ]{0,12}"]
 }
 
 /// Usual numbers, and every bit pattern that equals itself (a NaN would fail `assert_eq`; wire.rs tests those).
@@ -32,22 +27,16 @@ fn class() -> impl Strategy<Value = Criticality> {
 }
 
 fn service() -> impl Strategy<Value = ServiceId> {
-    (word(), word(), word()).prop_map(|(environment, namespace, name)| ServiceId {
-        environment,
-        namespace,
-        name,
-    })
+    (word(), word(), word()).prop_map(|(environment, namespace, name)| ServiceId { environment, namespace, name })
 }
 
 fn target() -> impl Strategy<Value = Target> {
-    (service(), option::of(service()), word(), word()).prop_map(
-        |(service, caller, route, tenant)| Target {
-            service,
-            caller,
-            route,
-            tenant,
-        },
-    )
+    (service(), option::of(service()), word(), word()).prop_map(|(service, caller, route, tenant)| Target {
+        service,
+        caller,
+        route,
+        tenant,
+    })
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -55,68 +44,34 @@ fn action() -> impl Strategy<Value = Action> {
         number().prop_map(Action::AdmitRatio),
         any::<u16>().prop_map(Action::LevelThreshold),
         any::<u32>().prop_map(Action::ConcurrencyLimit),
-        (number(), any::<u32>())
-            .prop_map(|(per_second, burst)| Action::RateLimit(Rate { per_second, burst })),
+        (number(), any::<u32>()).prop_map(|(per_second, burst)| Action::RateLimit(Rate { per_second, burst })),
         word().prop_map(Action::Degrade),
     ]
 }
 
 fn directive() -> impl Strategy<Value = Directive> {
-    (
-        target(),
-        class(),
-        action(),
-        any::<u32>(),
-        option::of(any::<u32>()),
-        word(),
+    (target(), class(), action(), any::<u32>(), option::of(any::<u32>()), word()).prop_map(
+        |(target, class, action, ttl_ms, retry_after_ms, reason)| Directive {
+            target,
+            class,
+            action,
+            ttl_ms,
+            retry_after_ms,
+            reason,
+        },
     )
-        .prop_map(
-            |(target, class, action, ttl_ms, retry_after_ms, reason)| Directive {
-                target,
-                class,
-                action,
-                ttl_ms,
-                retry_after_ms,
-                reason,
-            },
-        )
 }
 
 fn latency() -> impl Strategy<Value = Latency> {
-    (number(), number(), number(), number(), any::<u32>()).prop_map(
-        |(p50_ms, p95_ms, p99_ms, min_ms, samples)| Latency {
-            p50_ms,
-            p95_ms,
-            p99_ms,
-            min_ms,
-            samples,
-        },
-    )
+    (number(), number(), number(), number(), any::<u32>())
+        .prop_map(|(p50_ms, p95_ms, p99_ms, min_ms, samples)| Latency { p50_ms, p95_ms, p99_ms, min_ms, samples })
 }
 
 fn signals() -> impl Strategy<Value = Signals> {
-    let counts = (class(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(
-        |(class, offered, admitted, shed)| ClassCounts {
-            class,
-            offered,
-            admitted,
-            shed,
-        },
-    );
-    let origin = prop_oneof![
-        Just(Origin::Enforcer),
-        Just(Origin::Metric),
-        Just(Origin::Span)
-    ];
-    let who = (
-        target(),
-        origin,
-        any::<u32>(),
-        any::<u32>(),
-        any::<u32>(),
-        any::<u32>(),
-        number(),
-    );
+    let counts = (class(), any::<u64>(), any::<u64>(), any::<u64>())
+        .prop_map(|(class, offered, admitted, shed)| ClassCounts { class, offered, admitted, shed });
+    let origin = prop_oneof![Just(Origin::Enforcer), Just(Origin::Metric), Just(Origin::Span)];
+    let who = (target(), origin, any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), number());
     let load = (number(), number(), number(), number(), latency());
     let state = (
         option::of(any::<u32>()),
@@ -125,11 +80,7 @@ fn signals() -> impl Strategy<Value = Signals> {
         option::of(number()),
         option::of(number()),
     );
-    let lists = (
-        vec(counts, 0..4),
-        vec(directive(), 0..3),
-        vec((word(), number()), 0..3),
-    );
+    let lists = (vec(counts, 0..4), vec(directive(), 0..3), vec((word(), number()), 0..3));
     (who, load, state, lists).prop_map(|(who, load, state, lists)| Signals {
         target: who.0,
         origin: who.1,
@@ -161,30 +112,18 @@ fn edge() -> impl Strategy<Value = Edge> {
         Just(BreakerState::Open),
         Just(BreakerState::Unknown)
     ];
-    (
-        any::<u32>(),
-        any::<u32>(),
-        number(),
-        number(),
-        latency(),
-        breaker,
-        number(),
-        any::<u32>(),
+    (any::<u32>(), any::<u32>(), number(), number(), latency(), breaker, number(), any::<u32>()).prop_map(
+        |(caller, callee, offered_rps, error_ratio, latency, breaker, open_share, age_ms)| Edge {
+            caller,
+            callee,
+            offered_rps,
+            error_ratio,
+            latency,
+            breaker,
+            open_share,
+            age_ms,
+        },
     )
-        .prop_map(
-            |(caller, callee, offered_rps, error_ratio, latency, breaker, open_share, age_ms)| {
-                Edge {
-                    caller,
-                    callee,
-                    offered_rps,
-                    error_ratio,
-                    latency,
-                    breaker,
-                    open_share,
-                    age_ms,
-                }
-            },
-        )
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -259,47 +198,20 @@ proptest! {
 #[test]
 fn a_list_that_claims_more_than_there_is_is_refused() {
     // Version, no strings, tick, time, fuel, no configuration, then a kv list of 2^62 entries.
-    let bytes = [
-        1, 0, 0, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40,
-    ];
+    let bytes = [1, 0, 0, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40];
 
-    assert_eq!(
-        TickRecord::decode(&bytes),
-        Err(RecordError::Invalid {
-            what: "a list longer than the record",
-            at: 15
-        })
-    );
+    assert_eq!(TickRecord::decode(&bytes), Err(RecordError::Invalid { what: "a list longer than the record", at: 15 }));
 }
 
 #[test]
 fn a_small_record_cannot_claim_much_memory() {
     let long = "x".repeat(100_000);
-    let signals = vec![
-        Signals {
-            target: Target {
-                tenant: long,
-                ..Target::default()
-            },
-            ..Signals::default()
-        };
-        2_000
-    ];
-    let record = TickRecord {
-        snapshot: Snapshot {
-            signals,
-            ..Snapshot::default()
-        },
-        ..empty()
-    };
+    let signals = vec![Signals { target: Target { tenant: long, ..Target::default() }, ..Signals::default() }; 2_000];
+    let record = TickRecord { snapshot: Snapshot { signals, ..Snapshot::default() }, ..empty() };
 
     let bytes = record.encode();
 
-    assert!(
-        bytes.len() < 110_000,
-        "200 MB of text in {} bytes",
-        bytes.len()
-    );
+    assert!(bytes.len() < 110_000, "200 MB of text in {} bytes", bytes.len());
     assert_eq!(TickRecord::decode(&bytes), Err(RecordError::TooLarge));
 }
 
@@ -307,10 +219,7 @@ fn a_small_record_cannot_claim_much_memory() {
 fn another_version_is_named() {
     let error = TickRecord::decode(&[9, 0]).unwrap_err();
 
-    assert_eq!(
-        error.to_string(),
-        "tick record has version 9, this program reads version 1"
-    );
+    assert_eq!(error.to_string(), "tick record has version 9, this program reads version 1");
 }
 
 /// The bytes of version 1 are on people's disks: this record must decode for as long as version 1 is read.
@@ -323,26 +232,13 @@ fn version_1_does_not_change() {
             tick: 7,
             now_ms: 1_700_000_000_000,
             signals: vec![Signals {
-                target: Target::service(ServiceId {
-                    environment: "e".into(),
-                    namespace: "n".into(),
-                    name: "s".into(),
-                }),
+                target: Target::service(ServiceId { environment: "e".into(), namespace: "n".into(), name: "s".into() }),
                 offered_rps: 12.5,
                 goodput_rps: 12.5,
-                by_class: vec![ClassCounts {
-                    class: Criticality::Sheddable,
-                    offered: 5,
-                    admitted: 4,
-                    shed: 1,
-                }],
+                by_class: vec![ClassCounts { class: Criticality::Sheddable, offered: 5, admitted: 4, shed: 1 }],
                 ..Signals::default()
             }],
-            edges: vec![Edge {
-                callee: 1,
-                breaker: BreakerState::Open,
-                ..Edge::default()
-            }],
+            edges: vec![Edge { callee: 1, breaker: BreakerState::Open, ..Edge::default() }],
         },
         kv_at_start: vec![("k".into(), vec![1, 2])],
         configuration: "{}".into(),
@@ -359,11 +255,7 @@ fn version_1_does_not_change() {
         },
     };
 
-    let hex: String = record
-        .encode()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = record.encode().iter().map(|byte| format!("{byte:02x}")).collect();
 
     assert_eq!(
         hex,
@@ -374,12 +266,7 @@ fn version_1_does_not_change() {
 
 #[test]
 fn a_tick_of_200_services_stays_small() {
-    let mut record = TickRecord {
-        snapshot: shop(200),
-        configuration: r#"{"k":2}"#.into(),
-        fuel: 900_000,
-        ..empty()
-    };
+    let mut record = TickRecord { snapshot: shop(200), configuration: r#"{"k":2}"#.into(), fuel: 900_000, ..empty() };
     let noisy = record.encode().len();
 
     record.snapshot.round();
@@ -387,18 +274,9 @@ fn a_tick_of_200_services_stays_small() {
     record.snapshot.edges.clear();
     let without_edges = record.encode().len();
 
-    assert!(
-        without_edges <= 8_000,
-        "{without_edges} bytes for 200 services"
-    );
-    assert!(
-        whole <= 15_000,
-        "{whole} bytes for 200 services and 400 edges"
-    );
-    assert!(
-        noisy > 2 * whole,
-        "rounding pays: {noisy} bytes without it, {whole} with it"
-    );
+    assert!(without_edges <= 8_000, "{without_edges} bytes for 200 services");
+    assert!(whole <= 15_000, "{whole} bytes for 200 services and 400 edges");
+    assert!(noisy > 2 * whole, "rounding pays: {noisy} bytes without it, {whole} with it");
 }
 
 fn empty() -> TickRecord {
@@ -409,9 +287,7 @@ fn empty() -> TickRecord {
         kv_at_start: Vec::new(),
         configuration: String::new(),
         fuel: 0,
-        outcome: Outcome::Proposed {
-            directives: Vec::new(),
-        },
+        outcome: Outcome::Proposed { directives: Vec::new() },
     }
 }
 
@@ -420,13 +296,7 @@ fn shop(services: u32) -> Snapshot {
     let noise = |seed: u32| f64::from(seed.wrapping_mul(2_654_435_761) % 1_000_003) / 1_000_003.0;
     let latency = |seed: u32, samples: u32| {
         let p50_ms = 3.0 + 60.0 * noise(seed);
-        Latency {
-            p50_ms,
-            p95_ms: p50_ms * 2.3,
-            p99_ms: p50_ms * 4.1,
-            min_ms: p50_ms / 5.0,
-            samples,
-        }
+        Latency { p50_ms, p95_ms: p50_ms * 2.3, p99_ms: p50_ms * 4.1, min_ms: p50_ms / 5.0, samples }
     };
     let signals = (0..services).map(|at| {
         let offered_rps = 500.0 * noise(at + 1);
@@ -438,21 +308,13 @@ fn shop(services: u32) -> Snapshot {
                 namespace: "shop".into(),
                 name: format!("service-{at}"),
             }),
-            origin: if enforced {
-                Origin::Enforcer
-            } else {
-                Origin::Span
-            },
+            origin: if enforced { Origin::Enforcer } else { Origin::Span },
             age_ms: if enforced { 1_000 } else { 2_500 },
             instances: 3,
             instances_enforcing: if enforced { 3 } else { 0 },
             window_ms: 30_000,
             offered_rps,
-            goodput_rps: if at % 4 == 0 {
-                offered_rps * 0.98
-            } else {
-                offered_rps
-            },
+            goodput_rps: if at % 4 == 0 { offered_rps * 0.98 } else { offered_rps },
             error_ratio: if at % 4 == 0 { 0.02 * noise(at) } else { 0.0 },
             inflight: enforced.then_some(at),
             queue_wait_ms: enforced.then(|| noise(at + 9)),
@@ -481,10 +343,5 @@ fn shop(services: u32) -> Snapshot {
         age_ms: 2_500,
         ..Edge::default()
     });
-    Snapshot {
-        tick: 1,
-        now_ms: 1,
-        signals: signals.collect(),
-        edges: edges.collect(),
-    }
+    Snapshot { tick: 1, now_ms: 1, signals: signals.collect(), edges: edges.collect() }
 }
