@@ -42,6 +42,8 @@ pub struct DemoState {
     pub checkouts_ok: u64,
     /// Checkouts that were tried since the start.
     pub checkouts: u64,
+    /// 99th percentile of what users waited for a checkout in the last 15 s, good or not.
+    pub checkout_p99_ms: Option<f64>,
 }
 
 /// `PUT /api/v1/demo`: what is left out stays.
