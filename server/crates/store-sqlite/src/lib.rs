@@ -1,1 +1,28 @@
 //! The embedded engine: SQLite files of compressed span blocks.
+//!
+//! Three kinds of files, so that no invariant spans two of them: `control.db` (plugins, settings, audit), `history.db` (events,
+//! decisions, rollups) and `segments/NNNNNN.db` (spans, rolled by size or age, expired by deleting the file). Each file has one
+//! connection that writes and a few that only read.
+//!
+//! Statements are text in this crate, run through sqlx's functions, not through its macros: the macros need a database or a cache of
+//! descriptions at build time, and what they would check (that every statement fits the schema) the contract suite
+//! checks too, since it runs every statement on a fresh schema.
+
+pub mod block;
+
+mod catalogue;
+mod connect;
+mod error;
+mod migrate;
+mod open;
+mod replay;
+mod search;
+mod segment;
+mod spans;
+mod store;
+mod trace;
+mod writer;
+
+pub use open::{OpenOptions, Synchronous};
+pub use store::SqliteStore;
+pub use writer::SqliteWriter;

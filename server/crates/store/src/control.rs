@@ -78,7 +78,12 @@ pub enum InsertedPlugin {
 /// Plugins and settings.
 pub trait ControlStore: Send + Sync {
     /// Stores an upload.
-    fn insert_plugin(&self, row: &PluginRow, wasm: &[u8], audit: &AuditEntry) -> impl Future<Output = Result<InsertedPlugin, StoreError>> + Send;
+    fn insert_plugin(
+        &self,
+        row: &PluginRow,
+        wasm: &[u8],
+        audit: &AuditEntry,
+    ) -> impl Future<Output = Result<InsertedPlugin, StoreError>> + Send;
 
     /// All uploads, sorted by name and time.
     fn plugins(&self) -> impl Future<Output = Result<Vec<PluginRow>, StoreError>> + Send;
@@ -91,7 +96,12 @@ pub trait ControlStore: Send + Sync {
 
     /// Sets how a rule runs, uploaded or built in. Setting one to active puts every other active version of the same name to off,
     /// in the same transaction; their ids are returned. `Ok(None)` when there is no such rule.
-    fn set_plugin(&self, id: &str, setting: &PluginSetting, audit: &AuditEntry) -> impl Future<Output = Result<Option<Vec<String>>, StoreError>> + Send;
+    fn set_plugin(
+        &self,
+        id: &str,
+        setting: &PluginSetting,
+        audit: &AuditEntry,
+    ) -> impl Future<Output = Result<Option<Vec<String>>, StoreError>> + Send;
 
     /// Deletes an upload that is off. `Ok(false)` when there is none.
     ///
@@ -153,7 +163,11 @@ pub struct DecisionQuery {
 /// What the control plane did.
 pub trait DecisionLog: Send + Sync {
     /// Stores a tick's records and the decisions that it began, renewed or ended (by id: a row replaces the one before).
-    fn record(&self, ticks: &[TickRow], decisions: &[DecisionRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn record(
+        &self,
+        ticks: &[TickRow],
+        decisions: &[DecisionRow],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Newest first by (began, id).
     fn decisions(&self, query: &DecisionQuery) -> impl Future<Output = Result<Vec<DecisionRow>, StoreError>> + Send;
@@ -162,5 +176,11 @@ pub trait DecisionLog: Send + Sync {
     fn decision(&self, id: &str) -> impl Future<Output = Result<Option<DecisionRow>, StoreError>> + Send;
 
     /// Ticks of a rule within a range, oldest first.
-    fn ticks(&self, plugin_id: &str, from_ns: i64, to_ns: i64, limit: u32) -> impl Future<Output = Result<Vec<TickRow>, StoreError>> + Send;
+    fn ticks(
+        &self,
+        plugin_id: &str,
+        from_ns: i64,
+        to_ns: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<TickRow>, StoreError>> + Send;
 }

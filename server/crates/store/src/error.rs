@@ -27,7 +27,9 @@ pub enum StoreError {
         why: String,
     },
     /// The data directory was written by a newer program.
-    #[error("{file} has schema version {found}, this program knows {known}: run the newer program, or restore a backup")]
+    #[error(
+        "{file} has schema version {found}, this program knows {known}: run the newer program, or restore a backup"
+    )]
     TooNew {
         /// The file.
         file: String,

@@ -65,5 +65,6 @@ pub trait EventLog: Send + Sync {
     fn events(&self, query: &EventQuery) -> impl Future<Output = Result<EventPage, StoreError>> + Send;
 
     /// States as of `at_ns`, from events no older than `since_ns`.
-    fn latest_states(&self, since_ns: i64, at_ns: i64) -> impl Future<Output = Result<LatestStates, StoreError>> + Send;
+    fn latest_states(&self, since_ns: i64, at_ns: i64)
+    -> impl Future<Output = Result<LatestStates, StoreError>> + Send;
 }

@@ -4,17 +4,24 @@
 //! changes nothing. Derived data (rollups) follows the committed log by a projector and may lag; reads of spans and events
 //! never do (read-your-writes after an acknowledgement).
 
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod control;
 pub mod error;
 pub mod events;
 pub mod rollups;
 pub mod spans;
 
-pub use control::{AuditEntry, ControlStore, DecisionLog, DecisionQuery, DecisionRow, InsertedPlugin, PluginRow, PluginSetting, RuleMode, TickRow};
+pub use control::{
+    AuditEntry, ControlStore, DecisionLog, DecisionQuery, DecisionRow, InsertedPlugin, PluginRow, PluginSetting,
+    RuleMode, TickRow,
+};
 pub use error::StoreError;
 pub use events::{EventKind, EventLog, EventPage, EventQuery, LatestStates, StoredEvent};
-pub use rollups::{EdgeAggregate, NodeAggregate, ProjectProgress, Projection, RollupPoint, RollupReader, TopologyRollup};
+pub use rollups::{
+    EdgeAggregate, NodeAggregate, ProjectProgress, Projection, RollupPoint, RollupReader, TopologyRollup,
+};
 pub use spans::{
-    Cursor, OperationRow, RequestDigest, ReplayedBatch, Retention, RetentionReport, SpanReader, TraceFound, TracePage, TraceQuery, Usage, Watermark, Write, WriteOutcome,
-    Writer,
+    Cursor, OperationRow, ReplayedBatch, RequestDigest, Retention, RetentionReport, SpanReader, TraceFound, TracePage,
+    TraceQuery, Usage, Watermark, Write, WriteOutcome, Writer,
 };

@@ -57,10 +57,23 @@ pub struct TopologyRollup {
 /// Reading rollups.
 pub trait RollupReader: Send + Sync {
     /// What a node served, in steps of `step_s` (a multiple of a stored resolution is chosen); steps without data are left out.
-    fn node_series(&self, node: &NodeKey, from_s: i64, to_s: i64, step_s: u32) -> impl Future<Output = Result<Vec<RollupPoint>, StoreError>> + Send;
+    fn node_series(
+        &self,
+        node: &NodeKey,
+        from_s: i64,
+        to_s: i64,
+        step_s: u32,
+    ) -> impl Future<Output = Result<Vec<RollupPoint>, StoreError>> + Send;
 
     /// The calls over an edge, as one side measured them.
-    fn edge_series(&self, edge: &EdgeKey, side: Side, from_s: i64, to_s: i64, step_s: u32) -> impl Future<Output = Result<Vec<RollupPoint>, StoreError>> + Send;
+    fn edge_series(
+        &self,
+        edge: &EdgeKey,
+        side: Side,
+        from_s: i64,
+        to_s: i64,
+        step_s: u32,
+    ) -> impl Future<Output = Result<Vec<RollupPoint>, StoreError>> + Send;
 
     /// All nodes and edges of a range.
     fn topology(&self, from_s: i64, to_s: i64) -> impl Future<Output = Result<TopologyRollup, StoreError>> + Send;

@@ -203,10 +203,17 @@ pub trait SpanReader: Send + Sync {
     fn operations(&self, limit: usize) -> impl Future<Output = Result<Vec<OperationRow>, StoreError>> + Send;
 
     /// Batches committed behind `after` (from the begin when `None`), oldest first; at least one if there is one, then until `span_limit` is reached.
-    fn replay(&self, after: Option<Watermark>, span_limit: usize) -> impl Future<Output = Result<Vec<ReplayedBatch>, StoreError>> + Send;
+    fn replay(
+        &self,
+        after: Option<Watermark>,
+        span_limit: usize,
+    ) -> impl Future<Output = Result<Vec<ReplayedBatch>, StoreError>> + Send;
 
     /// The place just before the first batch that arrived at or after `received_at_ns`: where to replay from.
-    fn watermark_before(&self, received_at_ns: i64) -> impl Future<Output = Result<Option<Watermark>, StoreError>> + Send;
+    fn watermark_before(
+        &self,
+        received_at_ns: i64,
+    ) -> impl Future<Output = Result<Option<Watermark>, StoreError>> + Send;
 
     /// Amount and space.
     fn usage(&self) -> impl Future<Output = Result<Usage, StoreError>> + Send;
@@ -226,5 +233,9 @@ pub struct RetentionReport {
 /// Forgetting by age.
 pub trait Retention: Send + Sync {
     /// Removes what arrived before `spans_before_ns` (whole segments only) and history before `history_before_ns`, in small steps.
-    fn expire(&self, spans_before_ns: i64, history_before_ns: i64) -> impl Future<Output = Result<RetentionReport, StoreError>> + Send;
+    fn expire(
+        &self,
+        spans_before_ns: i64,
+        history_before_ns: i64,
+    ) -> impl Future<Output = Result<RetentionReport, StoreError>> + Send;
 }

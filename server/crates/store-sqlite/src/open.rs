@@ -1,0 +1,128 @@
+//! Opening a data directory: lock, version, migrations, segments.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use spillway_store::StoreError;
+use sqlx::SqliteConnection;
+use tokio::sync::Mutex;
+
+use crate::{
+    SqliteStore, SqliteWriter,
+    catalogue::Catalogue,
+    connect::{self, Purpose},
+    error,
+    migrate::{self, Schema},
+    store::{Database, Inner},
+};
+
+/// 3.7.0 to 3.51.2 can corrupt a write-ahead log that several connections use.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Until the disk has it.
+    #[default]
+    Full,
+    /// For nothing. Loses acknowledged writes when the machine stops: only there so that a test of durability can be seen to fail.
+    #[doc(hidden)]
+    Off,
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+    /// A segment that has grown to this is closed.
+    pub segment_bytes: u64,
+    /// A segment whose first spans arrived longer ago than this is closed.
+    pub segment_age: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { synchronous: Synchronous::Full, segment_bytes: 1 << 30, segment_age: Duration::from_secs(24 * 3600) }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in `dir`, and creates what is missing. There is one writer.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another process has it open, [`StoreError::TooNew`] when a newer program wrote it.
+    pub async fn open(dir: impl AsRef<Path>, options: OpenOptions) -> Result<(Self, SqliteWriter), StoreError> {
+        let dir = dir.as_ref();
+        let segments = dir.join("segments");
+        create_private(dir)?;
+        create_private(&segments)?;
+        let lock = lock(dir)?;
+        let control = open_rows(&dir.join("control.db"), Schema::Control, options.synchronous, 2).await?;
+        let history = open_rows(&dir.join("history.db"), Schema::History, options.synchronous, 4).await?;
+        let catalogue = Catalogue::load(&segments).await?;
+        sync_dir(&segments)?;
+        sync_dir(dir)?;
+        let inner = Arc::new(Inner::new(dir.to_owned(), lock, control, history, catalogue));
+        let writer = SqliteWriter::open(Arc::clone(&inner), options).await?;
+        Ok((Self::new(inner), writer))
+    }
+}
+
+/// Only the owner may look into it: traces carry what users did.
+fn create_private(dir: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(error::io(format!("create the directory {}", dir.display())))
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(error::io(format!("create {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::Conflict(format!("the data directory {} is in use by another process", dir.display())))
+        }
+        Err(TryLockError::Error(source)) => Err(error::io(format!("lock {}", path.display()))(source)),
+    }
+}
+
+/// Makes new and deleted names in a directory durable.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(error::io(format!("sync the directory {}", dir.display())))
+}
+
+async fn open_rows(
+    path: &Path,
+    schema: Schema,
+    synchronous: Synchronous,
+    readers: u32,
+) -> Result<Database, StoreError> {
+    let file = path.display().to_string();
+    let mut writer = connect::writer(path, Purpose::Rows, synchronous).await?;
+    assert_version(&mut writer).await?;
+    migrate::migrate(&mut writer, schema, &file).await?;
+    Ok(Database { path: path.to_owned(), writer: Mutex::new(writer), readers: connect::readers(path, readers) })
+}
+
+async fn assert_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await
+        .map_err(error::sql("ask SQLite for its version"))?;
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    if (next(), next(), next()) < OLDEST_SQLITE {
+        return Err(StoreError::Conflict(format!(
+            "SQLite {version} can corrupt its log, 3.51.3 or newer is needed: build with the bundled one"
+        )));
+    }
+    Ok(())
+}

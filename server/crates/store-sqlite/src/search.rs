@@ -1,0 +1,193 @@
+//! Search: walk blocks from the newest span back, skip those whose summary rules them out, stop when the page is full.
+//!
+//! Pages are ordered by (start of the trace's newest matching span, trace id), newest first. Blocks are walked by their last start,
+//! falling; a trace is settled when no block that is left can hold a newer span of it. A trace of an earlier page may match again
+//! with an older span: whole traces are looked at before they go on a page, so it is recognised.
+
+use std::{cmp::Reverse, collections::BTreeMap, time::Instant};
+
+use rustc_hash::FxHashMap;
+use spillway_model::identity::TraceId;
+use spillway_store::{Cursor, StoreError, TraceFound, TracePage, TraceQuery, Watermark};
+
+use crate::store::Inner;
+
+mod filter;
+mod found;
+mod outline;
+mod walk;
+
+use filter::Filter;
+use outline::Outlines;
+use walk::Walk;
+
+/// Traces a page, at most.
+const MOST_TRACES: u32 = 1_000;
+
+/// Where a trace stands in the order of pages.
+type Place = (u64, TraceId);
+
+pub(crate) async fn search(inner: &Inner, query: &TraceQuery) -> Result<TracePage, StoreError> {
+    let newest = inner.catalogue.last().map_or(Watermark::default(), |segment| Watermark {
+        segment: segment.number,
+        block: segment.totals().last_block,
+    });
+    let bound = query.cursor.map_or(newest, |cursor| cursor.bound);
+    if bound > newest {
+        return Err(StoreError::InvalidCursor);
+    }
+    let until = query.deadline.map(|deadline| Instant::now() + deadline);
+    let mut walks = Vec::new();
+    let filter = Filter::new(query);
+    for segment in inner.catalogue.all().into_iter().filter(|segment| segment.number <= bound.segment) {
+        walks.push(Walk::new(segment, bound, &filter));
+    }
+    let limit = query.limit.clamp(1, MOST_TRACES) as usize;
+    let mut search = Search {
+        inner,
+        limit,
+        filter,
+        bound,
+        until,
+        walks,
+        outlines: Outlines::default(),
+        candidates: BTreeMap::new(),
+        newest: FxHashMap::default(),
+        page: TracePage { traces: Vec::new(), next: None, blocks_read: 0, blocks_skipped: 0, complete: true },
+    };
+    search.run().await?;
+    Ok(search.page)
+}
+
+struct Search<'a> {
+    inner: &'a Inner,
+    filter: Filter,
+    bound: Watermark,
+    until: Option<Instant>,
+    limit: usize,
+    walks: Vec<Walk>,
+    outlines: Outlines,
+    /// Traces that were seen and are not settled, newest first.
+    candidates: BTreeMap<Reverse<Place>, ()>,
+    /// The newest matching start of each of them, and of those that are settled (`None`).
+    newest: FxHashMap<TraceId, Option<u64>>,
+    page: TracePage,
+}
+
+impl Search<'_> {
+    async fn run(&mut self) -> Result<(), StoreError> {
+        let mut last: Option<Place> = None;
+        loop {
+            let horizon = self.horizon().await?;
+            while let Some(place) = self.settled(horizon) {
+                if self.is_late() {
+                    return self.stop(last, Some(place.0));
+                }
+                if let Some(found) = self.look_at(place).await? {
+                    if self.page.traces.len() == self.limit {
+                        self.page.next = last.map(|last| self.cursor(last));
+                        return Ok(());
+                    }
+                    self.page.traces.push(found);
+                    last = Some(place);
+                }
+            }
+            let Some(horizon) = horizon else { return Ok(()) };
+            if self.is_late() {
+                return self.stop(last, Some(horizon));
+            }
+            self.step().await?;
+        }
+    }
+
+    /// The last start of all blocks that are left; `None` when there are none.
+    async fn horizon(&mut self) -> Result<Option<u64>, StoreError> {
+        let mut horizon = None;
+        for walk in &mut self.walks {
+            // A segment whose last start lies below what another offers is not opened yet.
+            if walk.ceiling().is_some_and(|ceiling| horizon.is_none_or(|horizon| ceiling > horizon)) {
+                horizon = horizon.max(walk.next_start(&self.filter, &mut self.page).await?);
+            }
+        }
+        Ok(horizon)
+    }
+
+    /// Takes the newest candidate, if nothing newer can come.
+    fn settled(&mut self, horizon: Option<u64>) -> Option<Place> {
+        let (Reverse(place), ()) = self.candidates.first_key_value()?;
+        let place = *place;
+        if horizon.is_some_and(|horizon| place.0 <= horizon) {
+            return None;
+        }
+        self.candidates.pop_first();
+        self.newest.insert(place.1, None);
+        Some(place)
+    }
+
+    /// Reads the block with the last start.
+    async fn step(&mut self) -> Result<(), StoreError> {
+        let newest = self
+            .walks
+            .iter_mut()
+            .filter(|walk| walk.buffered_start().is_some())
+            .max_by_key(|walk| walk.buffered_start());
+        let Some(walk) = newest else { return Ok(()) };
+        let Some(block) = walk.take() else { return Ok(()) };
+        self.page.blocks_read += 1;
+        let Some(outline) = self.outlines.read(self.inner, &walk.segment, block).await? else { return Ok(()) };
+        let names = self.filter.names(&outline.head);
+        for span in 0..outline.head.len() {
+            let start = outline.head.start_ns[span];
+            let trace = outline.head.traces[outline.head.trace[span] as usize];
+            if !self.filter.is_before_cursor((start, trace)) || !self.filter.matches(&outline.head, &names, span) {
+                continue;
+            }
+            match self.newest.get_mut(&trace) {
+                // Settled: it is on the page, or was on one before.
+                Some(None) => {}
+                Some(Some(known)) if *known >= start => {}
+                Some(Some(known)) => {
+                    self.candidates.remove(&Reverse((*known, trace)));
+                    *known = start;
+                    self.candidates.insert(Reverse((start, trace)), ());
+                }
+                None => {
+                    self.newest.insert(trace, Some(start));
+                    self.candidates.insert(Reverse((start, trace)), ());
+                }
+            }
+        }
+        self.prune();
+        Ok(())
+    }
+
+    /// On a first page no candidate falls away, so those past the page and the one that says whether there is more never get on it.
+    fn prune(&mut self) {
+        while self.filter.is_first_page() && self.candidates.len() > self.limit + 1 {
+            if let Some((Reverse((_, trace)), ())) = self.candidates.pop_last() {
+                self.newest.remove(&trace);
+            }
+        }
+    }
+
+    /// The whole trace, summed up; `None` when an earlier page has it.
+    async fn look_at(&mut self, place: Place) -> Result<Option<TraceFound>, StoreError> {
+        found::sum_up(self.inner, &mut self.outlines, &self.filter, place.1, self.bound).await
+    }
+
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    fn cursor(&self, (start_ns, trace_id): Place) -> Cursor {
+        Cursor { start_ns, trace_id, bound: self.bound }
+    }
+
+    /// Ends a page early. The next one goes on behind the last trace, or, without one, where the walk had come to.
+    fn stop(&mut self, last: Option<Place>, reached: Option<u64>) -> Result<(), StoreError> {
+        self.page.complete = false;
+        let place = last.or_else(|| reached.map(|start| (start, TraceId([0xff; 16]))));
+        self.page.next = place.map(|place| self.cursor(place));
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Heads and ids of blocks, kept while a search runs: traces of a page mostly stand in the same few blocks.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use spillway_model::identity::SpanId;
+use spillway_store::StoreError;
+
+use crate::{
+    block::{BlockError, BlockReader, Head},
+    error,
+    segment::Segment,
+    store::Inner,
+};
+
+/// Some 30 kB each.
+const KEPT: usize = 256;
+
+/// What a search needs of a block.
+pub(super) struct Outline {
+    pub(super) head: Head,
+    pub(super) span_id: Vec<SpanId>,
+    pub(super) parent_id: Vec<SpanId>,
+}
+
+impl Outline {
+    fn decode(data: &[u8]) -> Result<Self, BlockError> {
+        let reader = BlockReader::open(data)?;
+        let head = reader.head()?;
+        let (span_id, parent_id) = reader.links()?;
+        Ok(Self { head, span_id, parent_id })
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Outlines {
+    kept: FxHashMap<(u32, u64), Arc<Outline>>,
+}
+
+impl Outlines {
+    /// `None` when the block is gone with its segment, or does not decode: then it is named in the log.
+    pub(super) async fn read(
+        &mut self,
+        inner: &Inner,
+        segment: &Arc<Segment>,
+        block: u64,
+    ) -> Result<Option<Arc<Outline>>, StoreError> {
+        let key = (segment.number, block);
+        if let Some(outline) = self.kept.get(&key) {
+            return Ok(Some(Arc::clone(outline)));
+        }
+        let Some(mut connection) = segment.reader().await? else { return Ok(None) };
+        let data: Option<Vec<u8>> = sqlx::query_scalar("SELECT data FROM block_data WHERE block = ?")
+            .bind(block as i64)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(segment.failed("read a block"))?;
+        drop(connection);
+        let Some(data) = data else { return Ok(None) };
+        let outline = match inner.decode(move || Ok(Outline::decode(&data))).await? {
+            Ok(outline) => Arc::new(outline),
+            Err(failed) => {
+                let error = error::corrupt(format!("block {block} of {}", segment.file()))(failed);
+                tracing::error!(segment.number, block, "a block is left out: {error}");
+                return Ok(None);
+            }
+        };
+        // Which one goes matters little: a search that needs more than this reads on, not back.
+        if self.kept.len() >= KEPT {
+            self.kept.clear();
+        }
+        self.kept.insert(key, Arc::clone(&outline));
+        Ok(Some(outline))
+    }
+}

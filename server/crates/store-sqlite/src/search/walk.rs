@@ -1,0 +1,150 @@
+//! The blocks of one segment, by their last start, falling.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use rustc_hash::FxHashSet;
+use spillway_store::{StoreError, TracePage, Watermark};
+
+use super::filter::Filter;
+use crate::{block::BlockSummary, error, segment::Segment};
+
+const BLOCKS_AT_A_TIME: i64 = 64;
+
+/// Where the walk is, in the order of the index.
+#[derive(Clone, Copy)]
+struct Position {
+    start_max_ns: i64,
+    start_min_ns: i64,
+    id: i64,
+}
+
+pub(super) struct Walk {
+    pub(super) segment: Arc<Segment>,
+    last_block: i64,
+    from_ns: i64,
+    last_ns: i64,
+    position: Position,
+    /// Blocks that may match, with their last start.
+    buffer: VecDeque<(u64, u64)>,
+    /// Operations that match by name; looked up with the first blocks. `None` means all.
+    operations: Option<FxHashSet<u32>>,
+    begun: bool,
+    ended: bool,
+}
+
+impl Walk {
+    pub(super) fn new(segment: Arc<Segment>, bound: Watermark, filter: &Filter) -> Self {
+        let last_block = if segment.number == bound.segment { bound.block as i64 } else { i64::MAX };
+        let range = filter.range();
+        let (from, last) = range.unwrap_or_default();
+        Self {
+            last_block,
+            from_ns: capped(from),
+            last_ns: capped(last),
+            position: Position { start_max_ns: i64::MAX, start_min_ns: i64::MAX, id: i64::MAX },
+            buffer: VecDeque::new(),
+            operations: None,
+            begun: false,
+            ended: range.is_none() || segment.totals().blocks == 0,
+            segment,
+        }
+    }
+
+    /// No block that is left begins later than this; `None` when none is left. Asks no file.
+    pub(super) fn ceiling(&self) -> Option<u64> {
+        self.buffered_start().or_else(|| {
+            (!self.ended).then(|| uncapped(self.segment.totals().start_max_ns.min(self.position.start_max_ns)))
+        })
+    }
+
+    /// Last start of the next block, when it is known.
+    pub(super) fn buffered_start(&self) -> Option<u64> {
+        self.buffer.front().map(|(_, start)| *start)
+    }
+
+    pub(super) fn take(&mut self) -> Option<u64> {
+        self.buffer.pop_front().map(|(block, _)| block)
+    }
+
+    /// Last start of the next block that may match.
+    pub(super) async fn next_start(
+        &mut self,
+        filter: &Filter,
+        page: &mut TracePage,
+    ) -> Result<Option<u64>, StoreError> {
+        while self.buffer.is_empty() && !self.ended {
+            self.fill(filter, page).await?;
+        }
+        Ok(self.buffered_start())
+    }
+
+    async fn fill(&mut self, filter: &Filter, page: &mut TracePage) -> Result<(), StoreError> {
+        let Some(mut connection) = self.segment.reader().await? else {
+            self.ended = true;
+            return Ok(());
+        };
+        if !self.begun && filter.names_anything() {
+            let ids: Vec<i64> = sqlx::query_scalar(
+                "SELECT id
+                 FROM operation
+                 WHERE (?1 IS NULL OR environment = ?1)
+                   AND (?2 IS NULL OR namespace = ?2)
+                   AND (?3 IS NULL OR service = ?3)
+                   AND (?4 IS NULL OR name = ?4)",
+            )
+            .bind(filter.environment.as_deref())
+            .bind(filter.namespace.as_deref())
+            .bind(filter.service.as_deref())
+            .bind(filter.operation.as_deref())
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(self.segment.failed("look operations up"))?;
+            self.operations = Some(ids.into_iter().map(|id| id as u32).collect());
+        }
+        self.begun = true;
+        let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(WALK)
+            .bind(self.position.start_max_ns)
+            .bind(self.position.start_min_ns)
+            .bind(self.position.id)
+            .bind(self.from_ns)
+            .bind(self.last_ns)
+            .bind(self.last_block)
+            .bind(BLOCKS_AT_A_TIME)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(self.segment.failed("walk the blocks"))?;
+        self.ended = rows.len() < BLOCKS_AT_A_TIME as usize;
+        for (id, start_min_ns, start_max_ns, summary) in rows {
+            self.position = Position { start_max_ns, start_min_ns, id };
+            let summary = BlockSummary::from_bytes(&summary)
+                .map_err(error::corrupt(format!("the summary of block {id} in {}", self.segment.file())));
+            // A summary that does not decode rules nothing out: the block itself decides.
+            let start_max_ns = summary.as_ref().map_or_else(|_| uncapped(start_max_ns), |summary| summary.start_max_ns);
+            if summary.is_ok_and(|summary| !filter.may_match(&summary, self.operations.as_ref())) {
+                page.blocks_skipped += 1;
+            } else {
+                self.buffer.push_back((id as u64, start_max_ns));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Index: block_by_start, whose order this is.
+pub(crate) const WALK: &str = "SELECT id, start_min_ns, start_max_ns, summary
+     FROM block
+     WHERE (start_max_ns, start_min_ns, id) < (?, ?, ?)
+       AND start_max_ns >= ?
+       AND start_min_ns <= ?
+       AND id <= ?
+     ORDER BY start_max_ns DESC, start_min_ns DESC, id DESC
+     LIMIT ?";
+
+/// Times past 2262 are stored as the last one that SQLite can hold.
+fn capped(time_ns: u64) -> i64 {
+    i64::try_from(time_ns).unwrap_or(i64::MAX)
+}
+
+fn uncapped(time_ns: i64) -> u64 {
+    if time_ns == i64::MAX { u64::MAX } else { u64::try_from(time_ns).unwrap_or(0) }
+}

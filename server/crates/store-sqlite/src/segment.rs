@@ -1,0 +1,147 @@
+//! One file of blocks, and what is known of it in memory.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::RwLock,
+};
+
+use spillway_store::StoreError;
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+
+use crate::{
+    Synchronous,
+    block::HashSet32,
+    catalogue,
+    connect::{self, Purpose},
+    error,
+    migrate::{self, Schema},
+};
+
+/// Reads of one segment at a time.
+const READERS: u32 = 3;
+
+/// Sums over a segment's blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) blocks: u64,
+    pub(crate) last_block: u64,
+    pub(crate) spans: u64,
+    pub(crate) first_received_at_ns: i64,
+    pub(crate) last_received_at_ns: i64,
+    pub(crate) start_max_ns: i64,
+}
+
+/// What changes with every commit; readers see it only after the commit.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) totals: Totals,
+    /// Hashes of the traces of those blocks that no run has taken over, by block.
+    pub(crate) recent: Vec<(u64, HashSet32)>,
+    /// True when retention has deleted the file.
+    pub(crate) deleted: bool,
+}
+
+pub(crate) struct Segment {
+    pub(crate) number: u32,
+    pub(crate) path: PathBuf,
+    pub(crate) readers: SqlitePool,
+    /// No await happens while it is held: a commit publishes into it, readers look at it.
+    pub(crate) state: RwLock<State>,
+}
+
+impl Segment {
+    /// Opens a file that exists.
+    pub(crate) async fn open(dir: &Path, number: u32) -> Result<Self, StoreError> {
+        let path = catalogue::path(dir, number);
+        let (segment, connection) = Self::open_for_writing(path, number, Synchronous::Full).await?;
+        connection.close().await.map_err(error::sql(format!("close {}", segment.path.display())))?;
+        Ok(segment)
+    }
+
+    /// Opens a file, or creates it, and keeps the connection that may write it.
+    pub(crate) async fn open_for_writing(
+        path: PathBuf,
+        number: u32,
+        synchronous: Synchronous,
+    ) -> Result<(Self, SqliteConnection), StoreError> {
+        let file = path.display().to_string();
+        let mut connection = connect::writer(&path, Purpose::Blocks, synchronous).await?;
+        migrate::migrate(&mut connection, Schema::Segment, &file).await?;
+        let totals = read_totals(&mut connection, &file).await?;
+        let recent = read_recent(&mut connection, &file).await?;
+        let readers = connect::readers(&path, READERS);
+        let state = RwLock::new(State { totals, recent, deleted: false });
+        Ok((Self { number, path, readers, state }, connection))
+    }
+
+    pub(crate) fn file(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.state.read().expect("no panic while it was held").totals
+    }
+
+    /// `None` when retention has deleted the segment.
+    pub(crate) async fn reader(&self) -> Result<Option<PoolConnection<Sqlite>>, StoreError> {
+        match self.readers.acquire().await {
+            Ok(connection) => Ok(Some(connection)),
+            Err(_) if self.state.read().expect("no panic while it was held").deleted => Ok(None),
+            Err(error) => Err(error::sql(format!("open {} for reading", self.path.display()))(error)),
+        }
+    }
+
+    /// Blocks that may hold a trace of that hash, ascending.
+    pub(crate) async fn blocks_with(&self, hash: u32) -> Result<Vec<u64>, StoreError> {
+        let state = self.state.read().expect("no panic while it was held");
+        Ok(state.recent.iter().filter(|(_, hashes)| hashes.contains(hash)).map(|(block, _)| *block).collect())
+    }
+
+    /// `what` completes "cannot … in 000001.db".
+    pub(crate) fn failed(&self, what: &str) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
+        error::sql(format!("{what} in {}", self.path.display()))
+    }
+}
+
+async fn read_totals(connection: &mut SqliteConnection, file: &str) -> Result<Totals, StoreError> {
+    let (blocks, last_block, spans, first_received_at_ns, last_received_at_ns, start_max_ns): (
+        i64,
+        i64,
+        i64,
+        i64,
+        i64,
+        i64,
+    ) = sqlx::query_as(
+        "SELECT blocks, last_block, spans, first_received_at_ns, last_received_at_ns, start_max_ns
+         FROM total
+         WHERE one = 1",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(error::sql(format!("read the totals of {file}")))?;
+    Ok(Totals {
+        blocks: blocks as u64,
+        last_block: last_block as u64,
+        spans: spans as u64,
+        first_received_at_ns,
+        last_received_at_ns,
+        start_max_ns,
+    })
+}
+
+async fn read_recent(connection: &mut SqliteConnection, file: &str) -> Result<Vec<(u64, HashSet32)>, StoreError> {
+    // Bounded: a run takes blocks over long before there are many.
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as("SELECT block, hashes FROM block_traces ORDER BY block")
+        .fetch_all(connection)
+        .await
+        .map_err(error::sql(format!("read the trace index of {file}")))?;
+    rows.into_iter()
+        .map(|(block, hashes)| {
+            let hashes = HashSet32::from_bytes(&hashes).ok_or_else(|| StoreError::Corrupt {
+                what: format!("the trace index of block {block} in {file}"),
+                why: "its hashes are not sorted".into(),
+            })?;
+            Ok((block as u64, hashes))
+        })
+        .collect()
+}

@@ -1,0 +1,96 @@
+//! The handle that readers share.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use spillway_store::StoreError;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::{catalogue::Catalogue, error};
+
+/// Blocks are decoded on threads for blocking work; more at a time than this only takes the processor from ingest.
+const DECODERS: usize = 4;
+
+/// A store in a directory. Cheap to clone; reads never wait for writes.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// A file of plain rows.
+pub(crate) struct Database {
+    pub(crate) path: PathBuf,
+    /// The one connection that writes. Held across awaits on purpose: it is the queue of those who write this file, and each holds it for
+    /// one transaction.
+    pub(crate) writer: Mutex<SqliteConnection>,
+    pub(crate) readers: SqlitePool,
+}
+
+impl Database {
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.readers.acquire().await.map_err(error::sql(format!("open {} for reading", self.path.display())))
+    }
+
+    /// `what` completes "cannot … in history.db".
+    pub(crate) fn failed(&self, what: &str) -> impl FnOnce(sqlx::Error) -> StoreError {
+        error::sql(format!("{what} in {}", self.path.display()))
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) dir: PathBuf,
+    pub(crate) control: Database,
+    pub(crate) history: Database,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) decoders: Semaphore,
+    /// Kept for its lock.
+    _lock: File,
+}
+
+impl Inner {
+    pub(crate) fn new(dir: PathBuf, lock: File, control: Database, history: Database, catalogue: Catalogue) -> Self {
+        Self { dir, control, history, catalogue, decoders: Semaphore::new(DECODERS), _lock: lock }
+    }
+
+    pub(crate) fn segments_dir(&self) -> PathBuf {
+        self.dir.join("segments")
+    }
+
+    /// Runs work of more than some 500 µs off the async threads, a few at a time.
+    pub(crate) async fn decode<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _permit = self.decoders.acquire().await.expect("the semaphore is never closed");
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|panic| Err(StoreError::Io { action: "decode blocks".into(), source: Box::new(panic) }))
+    }
+}
+
+impl SqliteStore {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Closes all files after a checkpoint, so that the next start has nothing to recover. Without it nothing is lost either.
+    pub async fn close(self) {
+        for segment in self.inner.catalogue.all() {
+            segment.readers.close().await;
+        }
+        for database in [&self.inner.control, &self.inner.history] {
+            database.readers.close().await;
+            // A failed checkpoint leaves the log for the next start.
+            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *database.writer.lock().await).await;
+        }
+    }
+}

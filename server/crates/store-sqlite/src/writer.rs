@@ -1,0 +1,179 @@
+//! The one writer: a group of requests becomes blocks and rows, one transaction a file.
+
+use std::{sync::Arc, time::Instant};
+
+use spillway_store::{StoreError, Watermark, Write, WriteOutcome, Writer};
+
+use crate::{OpenOptions, error, store::Inner};
+
+mod active;
+mod codec;
+mod digests;
+mod events;
+mod operations;
+mod plan;
+
+use active::Active;
+use codec::{Codec, SealedBlock};
+use digests::Digests;
+use plan::{Plan, Slot};
+
+/// Writes spans and events. There is one a store; it is not shared.
+pub struct SqliteWriter {
+    inner: Arc<Inner>,
+    options: OpenOptions,
+    digests: Digests,
+    active: Option<Active>,
+    /// Set after a failure that leaves it unknown what is on the disk: nothing may be acknowledged any more.
+    poisoned: Option<String>,
+}
+
+impl SqliteWriter {
+    pub(crate) async fn open(inner: Arc<Inner>, options: OpenOptions) -> Result<Self, StoreError> {
+        let digests = Digests::load(&inner.catalogue).await?;
+        let mut writer = Self { inner, options, digests, active: None, poisoned: None };
+        if let Some(segment) = writer.inner.catalogue.last() {
+            writer.active = Some(Active::reopen(segment, writer.options.synchronous).await?);
+        }
+        Ok(writer)
+    }
+
+    /// Closes the file that is written, after a checkpoint. Without it nothing is lost.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the checkpoint fails.
+    pub async fn close(mut self) -> Result<(), StoreError> {
+        match self.active.take() {
+            Some(active) => active.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The segment that takes the next blocks; a new one when the last is full or old.
+    async fn active(&mut self, received_at_ns: i64) -> Result<&mut Active, StoreError> {
+        let full = self.active.as_ref().is_none_or(|active| active.is_full(&self.options, received_at_ns));
+        if full {
+            let dir = self.inner.segments_dir();
+            let next = Active::create(&dir, self.inner.catalogue.next_number(), self.options.synchronous).await?;
+            self.inner.catalogue.insert(Arc::clone(next.segment()));
+            if let Some(old) = self.active.replace(next) {
+                let file = old.segment().file();
+                // The file is complete; what is left in its log is found by the next one who opens it.
+                if let Err(error) = old.close().await {
+                    tracing::warn!(segment.file = file, "cannot checkpoint a full segment: {error}");
+                }
+            }
+        }
+        Ok(self.active.as_mut().expect("it was created above"))
+    }
+
+    /// Seals the planned blocks and commits them; a result for each.
+    async fn commit_spans(&mut self, plan: &Plan, writes: &[Write]) -> Vec<Result<Watermark, StoreError>> {
+        let all = |error: StoreError| plan.blocks.iter().map(|_| Err(error::copy(&error))).collect();
+        let active = match self.active(plan.received_at_ns).await {
+            Ok(active) => active,
+            Err(error) => return all(error),
+        };
+        let sealed = match active.seal(plan.sources(writes)).await {
+            Ok(sealed) => sealed,
+            Err(error) => return all(error),
+        };
+        let good: Vec<&SealedBlock> = sealed.iter().filter_map(|block| block.as_ref().ok()).collect();
+        let begun = Instant::now();
+        let first = match active.insert(&good).await {
+            Ok(first) => first,
+            Err(failure) => {
+                if failure.poisons {
+                    self.poisoned = Some(failure.error.to_string());
+                }
+                return all(failure.error);
+            }
+        };
+        tracing::debug!(block.count = good.len(), commit.us = begun.elapsed().as_micros() as u64, "spans committed");
+        let segment = active.segment().number;
+        let mut next = first;
+        sealed
+            .into_iter()
+            .map(|block| {
+                block.map(|_| {
+                    let at = Watermark { segment, block: next };
+                    next += 1;
+                    at
+                })
+            })
+            .collect()
+    }
+}
+
+impl Writer for SqliteWriter {
+    async fn commit(&mut self, writes: &[Write]) -> Vec<Result<WriteOutcome, StoreError>> {
+        if let Some(why) = &self.poisoned {
+            let stopped = || StoreError::Io {
+                action: "write after a failure that may have lost data: restart to recover".into(),
+                source: why.clone().into(),
+            };
+            return writes.iter().map(|_| Err(stopped())).collect();
+        }
+        let plan = Plan::of(writes, &self.digests);
+        let mut events = Vec::new();
+        if plan.events {
+            match events::commit(&self.inner.history, writes).await {
+                Ok(outcomes) => events = outcomes.into_iter().map(Ok).collect(),
+                Err(failure) => {
+                    if failure.poisons {
+                        self.poisoned = Some(failure.error.to_string());
+                    }
+                    events = writes
+                        .iter()
+                        .filter(|write| matches!(write, Write::Events { .. }))
+                        .map(|_| Err(error::copy(&failure.error)))
+                        .collect();
+                }
+            }
+        }
+        let blocks = if plan.blocks.is_empty() { Vec::new() } else { self.commit_spans(&plan, writes).await };
+        let mut events = events.into_iter();
+        let mut outcomes: Vec<Result<WriteOutcome, StoreError>> = Vec::with_capacity(writes.len());
+        for (slot, write) in plan.slots.iter().zip(writes) {
+            let outcome = match *slot {
+                Slot::Repeated => Ok(WriteOutcome::Repeated),
+                Slot::Events => events.next().expect("one outcome for each write of events"),
+                Slot::Block(block) => match &blocks[block] {
+                    Ok(at) => {
+                        if let Write::Spans { digest, received_at_ns, .. } = write {
+                            self.digests.insert(*digest, *received_at_ns);
+                        }
+                        Ok(WriteOutcome::Stored { at: *at })
+                    }
+                    Err(error) => Err(error::copy(error)),
+                },
+                // A repeat within the group is a repeat only if the first one was stored.
+                Slot::SameAs(first) => match &outcomes[first] {
+                    Ok(_) => Ok(WriteOutcome::Repeated),
+                    Err(error) => Err(error::copy(error)),
+                },
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+}
+
+/// Why a transaction failed.
+pub(crate) struct Failure {
+    error: StoreError,
+    /// True when nothing after it may be trusted.
+    poisons: bool,
+}
+
+impl Failure {
+    pub(crate) fn sql(action: String) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self { poisons: error::unsafe_to_go_on(&source), error: error::sql(action)(source) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { error, poisons: false }
+    }
+}

@@ -1,0 +1,189 @@
+//! The segment that takes new blocks.
+
+use std::{path::Path, sync::Arc};
+
+use spillway_store::StoreError;
+use sqlx::{Connection, SqliteConnection};
+
+use super::{Codec, Failure, SealedBlock, operations::OperationNumbers, plan::Source};
+use crate::{
+    OpenOptions, Synchronous, catalogue,
+    connect::{self, Purpose},
+    error, open,
+    segment::{Segment, Totals},
+};
+
+/// The segment, the one connection that writes it, and what encoding keeps.
+pub(super) struct Active {
+    segment: Arc<Segment>,
+    connection: SqliteConnection,
+    /// On a blocking thread while blocks are encoded.
+    codec: Option<Box<Codec>>,
+    size_bytes: u64,
+}
+
+impl Active {
+    pub(super) async fn create(dir: &Path, number: u32, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let path = catalogue::path(dir, number);
+        let (segment, connection) = Segment::open_for_writing(path, number, synchronous).await?;
+        // The name of the file must be as durable as the commits in it.
+        open::sync_dir(dir)?;
+        Ok(Self { segment: Arc::new(segment), connection, codec: Some(Box::default()), size_bytes: 0 })
+    }
+
+    pub(super) async fn reopen(segment: Arc<Segment>, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let mut connection = connect::writer(&segment.path, Purpose::Blocks, synchronous).await?;
+        let size_bytes =
+            std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
+        let codec = Box::new(Codec::new(OperationNumbers::load(&mut connection, &segment.file()).await?));
+        Ok(Self { segment, connection, codec: Some(codec), size_bytes })
+    }
+
+    pub(super) async fn close(mut self) -> Result<(), StoreError> {
+        let failed = || error::sql(format!("checkpoint {}", self.segment.path.display()));
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await.map_err(failed())?;
+        self.connection.close().await.map_err(failed())
+    }
+
+    pub(super) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    pub(super) fn is_full(&self, options: &OpenOptions, received_at_ns: i64) -> bool {
+        let totals = self.segment.totals();
+        let age = received_at_ns.saturating_sub(totals.first_received_at_ns);
+        totals.blocks > 0
+            && (self.size_bytes >= options.segment_bytes
+                || u128::try_from(age).is_ok_and(|age| age >= options.segment_age.as_nanos()))
+    }
+
+    /// Encodes on a thread for blocking work: 512 spans take longer than a task may keep its thread.
+    pub(super) async fn seal(
+        &mut self,
+        sources: Vec<Source>,
+    ) -> Result<Vec<Result<SealedBlock, StoreError>>, StoreError> {
+        let mut codec = match self.codec.take() {
+            Some(codec) => codec,
+            // The last one was lost in a panic, and numbers that it gave may not have been committed.
+            None => Box::new(Codec::new(OperationNumbers::load(&mut self.connection, &self.segment.file()).await?)),
+        };
+        let sealing = tokio::task::spawn_blocking(move || {
+            let sealed = codec.seal(&sources);
+            (codec, sealed)
+        });
+        let (codec, sealed) = sealing
+            .await
+            .map_err(|panic| StoreError::Io { action: "encode blocks".into(), source: Box::new(panic) })?;
+        self.codec = Some(codec);
+        Ok(sealed)
+    }
+
+    /// Commits blocks in one transaction, then shows them to readers. Returns the id of the first.
+    pub(super) async fn insert(&mut self, blocks: &[&SealedBlock]) -> Result<u64, Failure> {
+        let before = self.segment.totals();
+        let first = before.last_block + 1;
+        let after = sum(before, blocks);
+        let operations = &mut self.codec.as_mut().expect("it came back from encoding").operations;
+        if let Err(failure) =
+            insert_all(&mut self.connection, &self.segment.file(), operations, blocks, first, &after).await
+        {
+            operations.rolled_back();
+            return Err(failure);
+        }
+        operations.committed();
+        self.size_bytes += blocks
+            .iter()
+            .map(|block| (block.data.len() + block.summary.len() + block.digests.len()) as u64)
+            .sum::<u64>();
+        let mut state = self.segment.state.write().expect("no panic while it was held");
+        state.totals = after;
+        state.recent.extend(blocks.iter().zip(first..).map(|(block, id)| (id, block.hashes.clone())));
+        Ok(first)
+    }
+}
+
+fn sum(mut totals: Totals, blocks: &[&SealedBlock]) -> Totals {
+    for block in blocks {
+        totals.first_received_at_ns = if totals.blocks == 0 {
+            block.received_at_ns
+        } else {
+            totals.first_received_at_ns.min(block.received_at_ns)
+        };
+        totals.last_received_at_ns = if totals.blocks == 0 {
+            block.received_at_ns
+        } else {
+            totals.last_received_at_ns.max(block.received_at_ns)
+        };
+        totals.start_max_ns = totals.start_max_ns.max(block.start_max_ns);
+        totals.blocks += 1;
+        totals.last_block += 1;
+        totals.spans += block.span_count as u64;
+    }
+    totals
+}
+
+async fn insert_all(
+    connection: &mut SqliteConnection,
+    file: &str,
+    operations: &OperationNumbers,
+    blocks: &[&SealedBlock],
+    first: u64,
+    totals: &Totals,
+) -> Result<(), Failure> {
+    let failed = || Failure::sql(format!("commit spans to {file}"));
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+    for operation in operations.added() {
+        sqlx::query("INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)")
+            .bind(operation.id)
+            .bind(operation.environment.as_str())
+            .bind(operation.namespace.as_str())
+            .bind(operation.service.as_str())
+            .bind(operation.name.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed())?;
+    }
+    for (block, id) in blocks.iter().zip(first as i64..) {
+        sqlx::query(
+            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(id)
+        .bind(block.received_at_ns)
+        .bind(block.start_min_ns)
+        .bind(block.start_max_ns)
+        .bind(block.span_count as i64)
+        .bind(block.digests.as_slice())
+        .bind(block.summary.as_slice())
+        .execute(&mut *tx)
+        .await
+        .map_err(failed())?;
+        sqlx::query("INSERT INTO block_data (block, data) VALUES (?, ?)")
+            .bind(id)
+            .bind(block.data.as_slice())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed())?;
+        sqlx::query("INSERT INTO block_traces (block, hashes) VALUES (?, ?)")
+            .bind(id)
+            .bind(block.hashes.to_bytes())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed())?;
+    }
+    sqlx::query(
+        "UPDATE total
+         SET blocks = ?, last_block = ?, spans = ?, first_received_at_ns = ?, last_received_at_ns = ?, start_max_ns = ?
+         WHERE one = 1",
+    )
+    .bind(totals.blocks as i64)
+    .bind(totals.last_block as i64)
+    .bind(totals.spans as i64)
+    .bind(totals.first_received_at_ns)
+    .bind(totals.last_received_at_ns)
+    .bind(totals.start_max_ns)
+    .execute(&mut *tx)
+    .await
+    .map_err(failed())?;
+    tx.commit().await.map_err(failed())
+}

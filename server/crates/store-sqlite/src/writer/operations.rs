@@ -1,0 +1,98 @@
+//! Numbers of the operations of a segment.
+
+use std::fmt::Write as _;
+
+use rustc_hash::FxHashMap;
+use spillway_model::batch::{SpanBatch, StrId};
+use spillway_store::StoreError;
+use sqlx::SqliteConnection;
+
+use crate::{
+    block::{BlockSummary, Operations},
+    error,
+};
+
+/// A sender that puts ids into span names makes a new operation a span; past this they share one number.
+const MOST: usize = 100_000;
+
+/// A row of the table `operation`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Operation {
+    pub(super) id: u32,
+    pub(super) environment: String,
+    pub(super) namespace: String,
+    pub(super) service: String,
+    pub(super) name: String,
+}
+
+#[derive(Default)]
+pub(super) struct OperationNumbers {
+    known: FxHashMap<Box<str>, u32>,
+    /// New in this transaction.
+    added: Vec<Operation>,
+    key: String,
+}
+
+impl OperationNumbers {
+    pub(super) async fn load(connection: &mut SqliteConnection, file: &str) -> Result<Self, StoreError> {
+        let rows: Vec<(i64, String, String, String, String)> =
+            sqlx::query_as("SELECT id, environment, namespace, service, name FROM operation ORDER BY id")
+                .fetch_all(connection)
+                .await
+                .map_err(error::sql(format!("read the operations of {file}")))?;
+        let mut numbers = Self::default();
+        for (id, environment, namespace, service, name) in rows {
+            numbers.set_key(&environment, &namespace, &service, &name);
+            numbers.known.insert(numbers.key.as_str().into(), id as u32);
+        }
+        Ok(numbers)
+    }
+
+    pub(super) fn added(&self) -> &[Operation] {
+        &self.added
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.added.clear();
+    }
+
+    /// Forgets what the transaction that failed had added.
+    pub(super) fn rolled_back(&mut self) {
+        for operation in std::mem::take(&mut self.added) {
+            self.set_key(&operation.environment, &operation.namespace, &operation.service, &operation.name);
+            self.known.remove(self.key.as_str());
+        }
+    }
+
+    /// Lengths first, so that no two operations have one key.
+    fn set_key(&mut self, environment: &str, namespace: &str, service: &str, name: &str) {
+        self.key.clear();
+        let (e, n, s) = (environment.len(), namespace.len(), service.len());
+        write!(self.key, "{e}:{n}:{s}:{environment}{namespace}{service}{name}").expect("a string takes everything");
+    }
+}
+
+impl Operations for OperationNumbers {
+    fn number(&mut self, batch: &SpanBatch, resource: u32, name: StrId) -> u32 {
+        let row = batch.resources[resource as usize];
+        let [environment, namespace, service, name] =
+            [row.environment, row.namespace, row.service, name].map(|id| batch.str(id));
+        self.set_key(environment, namespace, service, name);
+        if let Some(&number) = self.known.get(self.key.as_str()) {
+            return number;
+        }
+        if self.known.len() >= MOST {
+            return BlockSummary::OTHER;
+        }
+        let id = self.known.len() as u32 + 1;
+        self.known.insert(self.key.as_str().into(), id);
+        self.added.push(Operation {
+            id,
+            environment: environment.into(),
+            namespace: namespace.into(),
+            service: service.into(),
+            name: name.into(),
+        });
+        id
+    }
+}
