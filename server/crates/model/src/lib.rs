@@ -5,9 +5,11 @@
 
 pub mod arbitrate;
 pub mod batch;
+pub mod builtin;
 pub mod event;
 pub mod histogram;
 pub mod identity;
 pub mod observation;
 pub mod rule;
+pub mod signals;
 pub mod topology;
