@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod bound;
 mod outcome;
 pub mod record;
 mod round;
