@@ -1,6 +1,7 @@
 //! Breakers over time, a lane each: closed is a thin line, half-open half a bar, open a full one.
 
 use leptos::prelude::*;
+use spillway_api::Timestamp;
 use spillway_view::{breakers::Lane, format, words};
 
 use crate::state::clock;
@@ -14,8 +15,8 @@ pub enum Naming {
     Full,
 }
 
-/// Draws the lanes.
-pub fn lanes(lanes: Vec<Lane>, naming: Naming) -> AnyView {
+/// Draws the lanes of the time between `from` and `to`.
+pub fn lanes(lanes: Vec<Lane>, naming: Naming, from: Timestamp, to: Timestamp) -> AnyView {
     if lanes.is_empty() {
         return view! { <p class="panel__facts">"No breaker reported in this time."</p> }.into_any();
     }
@@ -53,5 +54,9 @@ pub fn lanes(lanes: Vec<Lane>, naming: Naming) -> AnyView {
             }
         })
         .collect_view();
-    view! { <ul class="lanes">{rows}</ul> }.into_any()
+    view! {
+        <ul class="lanes">{rows}</ul>
+        <p class="lane lane--axis" aria-hidden="true"><span></span><span class="lane__ends"><span>{clock::minutes(from)}</span><span>{clock::minutes(to)}</span></span></p>
+    }
+    .into_any()
 }

@@ -57,6 +57,12 @@ fn worst_edge(topology: &Topology, incident: &Incident) -> Option<(String, Strin
     Some((edge.source.clone(), edge.target.clone(), words::protocol_token(edge.protocol)))
 }
 
+/// To the minute while it is today: a sentence is not a log line.
+fn moment(at: spillway_api::Timestamp) -> String {
+    let words = clock::when(at);
+    if words.len() > "00:00:00".len() { words } else { clock::minutes(at) }
+}
+
 fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Address) -> AnyView {
     let state = if incident.severe { "failing" } else { "degraded" };
     let slowest = Query::new()
@@ -72,7 +78,7 @@ fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Addr
             <div class="incident__words">
                 <p class="incident__headline">
                     <strong>{incident.headline}</strong>
-                    {since.map(|since| format!(" since {}", clock::when(since)))}
+                    {since.map(|since| format!(" since {}", moment(since)))}
                 </p>
                 {(!incident.clauses.is_empty()).then(|| view! { <p class="incident__clauses">{incident.clauses.join(" · ")}</p> })}
             </div>

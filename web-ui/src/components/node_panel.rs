@@ -178,7 +178,7 @@ fn breaker_section(who: Memo<Option<(String, String, NodeKind)>>, calls: Memo<Ve
                 });
                 lanes.retain(|lane| lane.service == name || lane.target == name);
                 lanes.truncate(12);
-                breaker_lanes::lanes(lanes, breaker_lanes::Naming::Short)
+                breaker_lanes::lanes(lanes, breaker_lanes::Naming::Short, from, now)
             };
             section("Breakers, last 30 min", view! { {lanes} }.into_any())
         })

@@ -148,7 +148,7 @@ fn outcome(outcome: &PluginOutcome) -> AnyView {
     }
     view! {
         <div class="plugin__run" data-testid="plugin-outcome" data-outcome=outcome.outcome.clone()>
-            <p>{icon::glyph(glyph, None)} " last run: " <strong>{outcome.outcome.replace('_', " ")}</strong> <span class="plugin__facts">{facts.join(" · ")}</span></p>
+            <p>{icon::glyph(glyph, None)} " last run: " <strong>{outcome.outcome.replace('_', " ")}</strong> " " <span class="plugin__facts">{facts.join(" · ")}</span></p>
             {(!outcome.message.is_empty()).then(|| view! { <p class="plugin__message">{outcome.message.clone()}</p> })}
         </div>
     }

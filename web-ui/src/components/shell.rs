@@ -107,10 +107,14 @@ fn TopBar(address: Address, live: Live) -> impl IntoView {
     let filtered = Memo::new(move |_| {
         matches!(keys::place(&address.path()).map(|place| place.path), Some("/topology" | "/services" | "/breakers"))
     });
+    // Rules and settings belong to the server, not to an environment.
+    let scoped = Memo::new(move |_| !matches!(keys::place(&address.path()).map(|place| place.path), Some("/plugins" | "/settings")));
     view! {
         <header class="topbar">
             <h1 class="topbar__title">{heading}</h1>
-            <EnvironmentSelect address live />
+            <Show when=move || scoped.get()>
+                <EnvironmentSelect address live />
+            </Show>
             <Show when=move || filtered.get()>
                 <FilterField address />
             </Show>

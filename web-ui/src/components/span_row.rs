@@ -52,6 +52,8 @@ pub fn span_row(span: &Span, row: &Row, at: usize, folded: bool, selected: bool,
         let errors = if row.failed_below > 0 { format!(", {} failed", row.failed_below) } else { String::new() };
         view! { <span class="span__hidden">{format!("+{}{errors}", row.descendants)}</span> }
     });
+    // Where the error began is loud; those that only passed it on keep their colour and get a mark.
+    let tone = if failed && row.failed_below == 0 { "failing".to_owned() } else { format!("service-{colour}") };
     // The number stands where there is room: right of the bar, or left of it when the bar ends at the edge.
     let side = if row.left + row.width > 0.8 { "before" } else { "after" };
     let place = if side == "before" { row.left } else { row.left + row.width };
@@ -75,7 +77,7 @@ pub fn span_row(span: &Span, row: &Row, at: usize, folded: bool, selected: bool,
                 {hidden}
             </span>
             <span class="span__time" role="cell">
-                {bars::bar(row.left, row.width, if failed { "failing".to_owned() } else { format!("service-{colour}") })}
+                {bars::bar(row.left, row.width, tone)}
                 <span class="span__duration" data-side=side style:left=format!("{:.3}%", place * 100.0)>{format::nanos(span.duration_ns)}</span>
             </span>
         </div>

@@ -64,7 +64,7 @@ pub fn Breakers() -> impl IntoView {
             .into_iter()
             .filter(|record| matches!(&record.event, Event::Breaker(event) if environment(&event.environment)))
             .collect();
-        breaker_lanes::lanes(breakers::lanes(&here, from, now), Naming::Full)
+        breaker_lanes::lanes(breakers::lanes(&here, from, now), Naming::Full, from, now)
     });
     let health = states::loaded(health_events, 4, move |list: EventList| health_list(list, environment));
     let chosen = Signal::derive(move || Range::Last(seconds.get()).token().unwrap_or_default());

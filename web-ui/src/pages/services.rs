@@ -137,7 +137,7 @@ fn ServiceRow(
         name().map(|(kind, name, namespace)| {
             let note = (!namespace.is_empty() && kind == NodeKind::Service)
                 .then(|| view! { <span class="services__namespace">{namespace}</span> });
-            view! { {icon::kind(kind)} <span class="services__name">{name}</span> {note} }
+            view! { {icon::kind(kind)} " " <span class="services__name">{name}</span> {note} }
         })
     };
     let sick = move || {

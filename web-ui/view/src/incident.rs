@@ -92,11 +92,7 @@ fn of_edge(topology: &Topology, edge: &Edge, origins: &[Origin<'_>]) -> Incident
         (None, None) => format!("{target} is sick"),
     };
     let mut clauses = Vec::new();
-    if let (Some(_), Some(breaker)) =
-        (failed, edge.breaker.as_ref().filter(|breaker| breaker.state == BreakerState::Open))
-    {
-        clauses.push(format!("{source} → {target} breakers open ({} of {})", breaker.open, breaker.total));
-    }
+    clauses.extend(breakers(topology, edge, failed.is_some()));
     if let Some(reason) = callee.and_then(|node| node.health_reason.as_deref()) {
         clauses.push(reason.to_owned());
     }
@@ -157,7 +153,11 @@ fn of_nodes(topology: &Topology) -> Option<Incident> {
 
 fn calls_of(topology: &Topology, id: &str, name: &str) -> String {
     let user = topology.nodes.iter().any(|node| node.id == id && node.kind == NodeKind::User);
-    if user { "its users' requests".to_owned() } else { format!("{name}'s calls") }
+    match (user, name.ends_with('s')) {
+        (true, _) => "its users' requests".to_owned(),
+        (false, true) => format!("{name}' calls"),
+        (false, false) => format!("{name}'s calls"),
+    }
 }
 
 /// The other sick nodes up the chain of callers, nearest first, at most three.
@@ -180,6 +180,16 @@ fn felt_by(topology: &Topology, origin: &str, told: &str) -> Vec<String> {
         .take(3)
         .map(|id| if is_user(id) { "users".to_owned() } else { name_of(topology, id).to_owned() })
         .collect()
+}
+
+/// The open breaker nearest to the origin; `own` when the edge itself may be told, because the headline does not.
+fn breakers(topology: &Topology, edge: &Edge, own: bool) -> Option<String> {
+    let upstream = |other: &&Edge| open_breaker(other) && (other.target == edge.target || other.target == edge.source);
+    let told = |other: &&Edge| own || other.key() != edge.key();
+    let nearest = topology.edges.iter().filter(upstream).filter(told).max_by_key(|other| other.target == edge.target)?;
+    let breaker = nearest.breaker.as_ref()?;
+    let (source, target) = (name_of(topology, &nearest.source), name_of(topology, &nearest.target));
+    Some(format!("{source} → {target} breakers open ({} of {})", breaker.open, breaker.total))
 }
 
 fn shedding(topology: &Topology) -> Option<String> {
