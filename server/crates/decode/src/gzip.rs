@@ -24,6 +24,16 @@ pub enum InflateError {
     },
 }
 
+impl InflateError {
+    /// True when a limit was passed (413), false when the body is broken (400).
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            Self::TooLong { .. } | Self::Bomb { .. } => true,
+            Self::Corrupt(_) => false,
+        }
+    }
+}
+
 /// Bytes of output below which the ratio does not matter: small repetitive requests compress extremely well.
 const RATIO_MATTERS_ABOVE: usize = 1 << 20;
 

@@ -5,15 +5,20 @@
 //!
 //! | module | reads |
 //! |---|---|
-//! | [`otlp::protobuf`] | OTLP trace requests, into the columns of a [`SpanBatch`](spillway_model::batch::SpanBatch) |
+//! | [`otlp::protobuf`], [`otlp::json`] | OTLP trace requests, into the columns of a [`SpanBatch`](spillway_model::batch::SpanBatch) |
 //! | [`otlp::response`] | writes OTLP's answers |
 //! | [`otlp::value`] | nested attribute values, for showing |
 //! | [`gzip`] | compressed bodies |
+//! | [`webhook`] | health and breaker events |
+//! | [`redact`] | takes secrets out of what the others decoded, before anything is stored |
 
 pub mod gzip;
+mod json;
 mod limits;
 pub mod otlp;
+pub mod redact;
 mod rejected;
+pub mod webhook;
 
 pub use limits::Limits;
 pub use rejected::{Decoded, Reason, Rejected, Trimmed};

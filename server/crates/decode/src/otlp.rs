@@ -1,6 +1,7 @@
 //! OTLP traces: requests in both encodings into one sink, and the answers.
 
-mod error;
+pub(crate) mod error;
+pub mod json;
 pub mod protobuf;
 pub mod response;
 mod sink;

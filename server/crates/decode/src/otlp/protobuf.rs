@@ -8,7 +8,7 @@
 //! before scopes, scope before spans): passing over a field costs one length.
 
 mod reader;
-pub(super) mod wire;
+pub(crate) mod wire;
 
 use reader::{Reader, Tag};
 use spillway_model::batch::{EventRow, LinkRow, Resource, Scope, SpanKind, SpanRow, SpanStatus, StrId, Value};

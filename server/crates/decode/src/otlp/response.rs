@@ -64,15 +64,15 @@ pub fn status(code: i32, message: &str, encoding: Encoding) -> Vec<u8> {
 }
 
 /// A protobuf `google.rpc.Status` with `google.rpc.RetryInfo`: what makes a gRPC client wait that long and send again.
-pub fn status_with_retry(code: i32, message: &str, retry_after: Duration) -> Vec<u8> {
+pub fn retry_info(code: i32, message: &str, retry_after: Duration) -> Vec<u8> {
     let mut delay = Vec::new();
     wire::varint_field(&mut delay, 1, retry_after.as_secs().min(i64::MAX.cast_unsigned()));
     wire::varint_field(&mut delay, 2, u64::from(retry_after.subsec_nanos()));
-    let mut retry_info = Vec::new();
-    wire::length_delimited(&mut retry_info, 1, &delay);
+    let mut info = Vec::new();
+    wire::length_delimited(&mut info, 1, &delay);
     let mut detail = Vec::new();
     wire::length_delimited(&mut detail, 1, b"type.googleapis.com/google.rpc.RetryInfo");
-    wire::length_delimited(&mut detail, 2, &retry_info);
+    wire::length_delimited(&mut detail, 2, &info);
     let mut out = status_fields(code, message);
     wire::length_delimited(&mut out, 3, &detail);
     out
@@ -143,7 +143,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&status(3, "bad", Encoding::Json)).unwrap();
         assert_eq!(json, serde_json::json!({"code": 3, "message": "bad"}));
 
-        let read = Status::decode(&*status_with_retry(14, "later", Duration::from_millis(1500))).unwrap();
+        let read = Status::decode(&*retry_info(14, "later", Duration::from_millis(1500))).unwrap();
         assert_eq!(read.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
         assert_eq!(read.details[0].value, [0x0a, 0x08, 0x08, 0x01, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01]);
     }
