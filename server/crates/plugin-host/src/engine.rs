@@ -4,8 +4,6 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::limits;
 
-/// Evaluations that can run at once; the caller has far fewer threads for them.
-const CONCURRENT_COMPONENTS: u32 = 32;
 /// Pages of a used slot that stay mapped, so that the next start of a small guest touches no page table.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 
@@ -28,16 +26,18 @@ fn config() -> Config {
 /// The engine that runs guests: with a pool of instances where the address space allows it. A pool reserves 4 GiB of
 /// addresses for each memory (never touched, so bounds checks cost nothing); containers and small machines may refuse.
 pub(crate) fn running() -> Result<Engine, wasmtime::Error> {
-    let memories = CONCURRENT_COMPONENTS * 2;
+    // Each slot (see `slots`) can have all that one component may have, so a full pool never fails an evaluation.
+    let each = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    let all = |limit: usize| each(limit * limits::INSTANCES);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(CONCURRENT_COMPONENTS)
-        .total_core_instances(CONCURRENT_COMPONENTS * 4)
-        .total_memories(memories)
-        .total_tables(memories)
+    pool.total_component_instances(all(1))
+        .total_core_instances(all(limits::CORE_INSTANCES))
+        .total_memories(all(limits::MEMORIES))
+        .total_tables(all(limits::TABLES))
         .max_component_instance_size(10 << 20)
-        .max_core_instances_per_component(u32::try_from(limits::CORE_INSTANCES).unwrap_or(u32::MAX))
-        .max_memories_per_component(u32::try_from(limits::MEMORIES).unwrap_or(u32::MAX))
-        .max_tables_per_component(u32::try_from(limits::TABLES).unwrap_or(u32::MAX))
+        .max_core_instances_per_component(each(limits::CORE_INSTANCES))
+        .max_memories_per_component(each(limits::MEMORIES))
+        .max_tables_per_component(each(limits::TABLES))
         .max_tables_per_module(4)
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(limits::MEMORY_BYTES)

@@ -11,6 +11,7 @@ use wasmtime::{Engine, Store, Trap};
 use crate::bindings::{ShedPolicy, ShedPolicyPre};
 use crate::evaluation::Evaluation;
 use crate::guest::Guest;
+use crate::slots::{Slot, Slots};
 use crate::ticker::Ticker;
 use crate::{Artefact, Kv, Limits, convert, engine, limits, validate};
 
@@ -19,6 +20,7 @@ pub struct Host {
     engine: Engine,
     linker: Linker<Guest>,
     ticker: Ticker,
+    slots: Slots,
 }
 
 /// A loaded version of a rule, ready to be called. Calls that run finish on it even when it is dropped or replaced.
@@ -70,7 +72,7 @@ impl Host {
         let mut linker = Linker::new(&engine);
         ShedPolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest).map_err(broken)?;
         let ticker = Ticker::start(engine.clone()).map_err(HostError::Clock)?;
-        Ok(Self { engine, linker, ticker })
+        Ok(Self { engine, linker, ticker, slots: Slots::new() })
     }
 
     /// Makes compiled code callable.
@@ -93,7 +95,7 @@ impl Host {
     /// The [`Outcome`] in which the call ended instead; never [`Outcome::Proposed`].
     pub fn describe(&self, plugin: &Plugin) -> Result<Manifest, Outcome> {
         let limits = Limits { deadline: limits::DESCRIBE_DEADLINE, ..Limits::default() };
-        let mut run = self.start(Kv::default(), 0, &limits)?;
+        let mut run = self.start(Kv::default(), limits.fuel(0), &limits)?;
         let manifest = run.guest(plugin, |policy, store| policy.spillway_rule_policy().call_describe(store));
         manifest.map(convert::manifest)
     }
@@ -105,13 +107,14 @@ impl Host {
     pub fn check_configuration(&self, plugin: &Plugin, configuration: &str) -> Result<(), Outcome> {
         let limits = Limits { deadline: limits::DESCRIBE_DEADLINE, ..Limits::default() };
         bounded(configuration)?;
-        let mut run = self.start(Kv::default(), 0, &limits)?;
+        let mut run = self.start(Kv::default(), limits.fuel(0), &limits)?;
         run.guest(plugin, |policy, store| policy.spillway_rule_policy().call_configure(store, configuration))?
             .map_err(convert::refusal)
     }
 
     /// Runs one tick: a fresh instance, `configure`, `evaluate`. Whatever the guest does, this returns soon after
-    /// `limits.deadline` with an outcome. Blocks: call it on a blocking thread.
+    /// `limits.deadline` with an outcome. Blocks: call it on a blocking thread. When [`limits::INSTANCES`] run already,
+    /// it waits for one of them to end first.
     #[must_use]
     pub fn evaluate(
         &self,
@@ -131,17 +134,16 @@ impl Host {
         run.finish(outcome, fuel, started)
     }
 
-    /// `fuel` 0 stands for the base amount.
     fn start(&self, kv: Kv, fuel: u64, limits: &Limits) -> Result<Run<'_>, Outcome> {
-        // The clock starts first: the deadline counts from here.
+        let slot = self.slots.take();
+        // The deadline counts from here.
         let clock = self.ticker.run();
         let mut store = Store::new(&self.engine, Guest::new(kv, limits.memory_bytes));
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
         store.set_epoch_deadline(Ticker::ticks(limits.deadline));
-        let fuel = if fuel == 0 { limits.fuel_base } else { fuel };
         store.set_fuel(fuel).map_err(|error| Outcome::Trapped { message: error.to_string() })?;
-        Ok(Run { store, _clock: clock })
+        Ok(Run { store, _clock: clock, _slot: slot })
     }
 }
 
@@ -182,6 +184,8 @@ struct Run<'a> {
     store: Store<Guest>,
     /// Declared after the store, so the clock runs until the instance is gone.
     _clock: crate::ticker::Running<'a>,
+    /// Declared last: given back when the pool has its memory back.
+    _slot: Slot<'a>,
 }
 
 impl Run<'_> {

@@ -24,6 +24,7 @@ mod kv;
 pub mod limits;
 mod manifest;
 mod self_test;
+mod slots;
 mod ticker;
 mod validate;
 

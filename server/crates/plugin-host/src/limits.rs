@@ -18,6 +18,8 @@ pub const ARTEFACT_BYTES: usize = 256 << 20;
 /// What is kept of a dead compiler's last words.
 pub const COMPILE_STDERR_BYTES: usize = 8 << 10;
 
+/// Instances that live at once; the next one waits. More would only share the same few cores.
+pub const INSTANCES: usize = 8;
 /// Linear memory of one instance, all its memories together. JavaScript engines start at 9.3 MiB.
 pub const MEMORY_BYTES: usize = 64 << 20;
 /// Table entries of one instance, all its tables together. `SpiderMonkey` has 7,694.

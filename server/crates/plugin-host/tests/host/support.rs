@@ -1,7 +1,9 @@
 //! What the tests of this crate share: compiled guests, a host, a live-looking system.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use spillway_model::rule::{ClassCounts, Criticality, Latency, Origin, ServiceId, Signals, Snapshot, Target};
@@ -34,8 +36,14 @@ pub fn compile_with(worker: &CompileWorker, wasm: &[u8]) -> Result<Artefact, Com
     runtime.block_on(worker.compile(wasm))
 }
 
+/// Compiled once for all tests, which takes most of their time otherwise.
 pub fn load(host: &Host, guest: &str) -> Plugin {
-    host.load(&compile(&wasm(guest)).unwrap()).unwrap()
+    static COMPILED: Mutex<BTreeMap<String, Artefact>> = Mutex::new(BTreeMap::new());
+
+    // Held while it compiles, so that nobody else compiles the same guest; the worker takes one at a time anyway.
+    let mut compiled = COMPILED.lock().unwrap();
+    let artefact = compiled.entry(guest.to_owned()).or_insert_with(|| compile(&wasm(guest)).unwrap());
+    host.load(artefact).unwrap()
 }
 
 /// One overloaded service that enforces: every example has an opinion on it.
