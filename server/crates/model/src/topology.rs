@@ -7,6 +7,8 @@
 mod live;
 mod map;
 mod pairer;
+#[cfg(test)]
+mod sample;
 mod usage;
 
 pub use live::{Live, LiveLimits, LiveStats};

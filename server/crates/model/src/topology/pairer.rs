@@ -171,7 +171,8 @@ impl Pairer {
 
     /// Takes a batch in. `now_ns` is when it arrived: it drives the expiry of half-seen calls, so that a replay gives the same facts.
     pub fn observe(&mut self, batch: &SpanBatch, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
-        self.advance(now_ns);
+        // What is settled by now is said first, so that what nobody uses any more makes room.
+        self.expire(now_ns, emit);
         self.begin(batch);
         for span in 0..batch.len() {
             self.take(batch, span);
@@ -179,7 +180,6 @@ impl Pairer {
         // Resolved only now: what meets its other half within the batch is said once, at the right place.
         self.settle();
         self.emit(emit);
-        self.sweep();
     }
 
     /// Lets the time go on without spans: what has waited long enough is settled.

@@ -65,14 +65,16 @@ pub(in crate::topology) fn host_of_url(url: &str) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port))
 }
 
-/// Which service answered to a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answered {
-    Nobody,
-    /// This one, lately at that time.
-    One(NodeId, u64),
-    /// Several: a proxy or a balancer by path. Not used until then.
-    Many(u64),
+/// Services remembered for one name: with two it names none of them for sure, more need not be told apart.
+const ANSWERS_MAX: usize = 4;
+
+/// A service that answered to a name.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    service: NodeId,
+    /// Calls that showed it, less those that turned out to be others'.
+    calls: u32,
+    seen_at_ns: u64,
 }
 
 struct Peer {
@@ -81,7 +83,9 @@ struct Peer {
     service: Box<str>,
     namespace: Box<str>,
     host: Box<str>,
-    answered: Answered,
+    /// Who answered lately. One service is behind the name; several mean a proxy, or a balancer by path.
+    answered: Vec<Answered>,
+    nameless: bool,
     /// What the name alone resolves to, and for which generation of known services.
     by_name: (u64, Option<NodeId>),
     external: Option<NodeId>,
@@ -93,7 +97,6 @@ pub(super) struct Peers {
     hasher: Seeded,
     max: usize,
     memory_ns: u64,
-    conflict_ns: u64,
     peers: Vec<Option<Peer>>,
     free: Vec<PeerId>,
     index: HashTable<PeerId>,
@@ -104,8 +107,8 @@ impl Peers {
         Self {
             hasher: Seeded(limits.seed),
             max: limits.max_peers,
-            memory_ns: limits.pending_ns,
-            conflict_ns: limits.unused_ns / 3,
+            // A port that another service took over names neither for so long.
+            memory_ns: limits.unused_ns / 3,
             peers: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
@@ -143,8 +146,9 @@ impl Peers {
             service: service.into(),
             namespace: namespace.into(),
             host: host.into(),
-            // Many callers without a name are not one callee.
-            answered: if name.known() { Answered::Nobody } else { Answered::Many(u64::MAX) },
+            answered: Vec::new(),
+            // Many callees without a name are not one callee.
+            nameless: !name.known(),
             by_name: (0, None),
             external: None,
             used_at_ns: now_ns,
@@ -171,21 +175,39 @@ impl Peers {
 
     /// A call by this name was served by that service.
     pub(super) fn learn(&mut self, peer: PeerId, service: NodeId, now_ns: u64) {
+        let Some(peer) = self.peers[peer.0 as usize].as_mut().filter(|peer| !peer.nameless) else { return };
+        if let [only] = &mut peer.answered[..]
+            && only.service == service
+        {
+            (only.calls, only.seen_at_ns) = (only.calls.saturating_add(1), now_ns);
+            return;
+        }
+        let memory_ns = self.memory_ns;
+        peer.answered.retain(|known| known.seen_at_ns.saturating_add(memory_ns) > now_ns);
+        let room = peer.answered.len() < ANSWERS_MAX;
+        match peer.answered.iter_mut().find(|known| known.service == service) {
+            Some(known) => (known.calls, known.seen_at_ns) = (known.calls.saturating_add(1), now_ns),
+            None if room => peer.answered.push(Answered { service, calls: 1, seen_at_ns: now_ns }),
+            None => {}
+        }
+    }
+
+    /// That call was another's: nothing is known from it.
+    pub(super) fn unlearn(&mut self, peer: PeerId, service: NodeId) {
         let Some(peer) = &mut self.peers[peer.0 as usize] else { return };
-        peer.answered = match peer.answered {
-            Answered::One(known, seen_at) if known != service && seen_at.saturating_add(self.memory_ns) > now_ns => {
-                Answered::Many(now_ns.saturating_add(self.conflict_ns))
+        if let Some(at) = peer.answered.iter().position(|known| known.service == service) {
+            peer.answered[at].calls -= 1;
+            if peer.answered[at].calls == 0 {
+                peer.answered.remove(at);
             }
-            Answered::Many(until) if until > now_ns => peer.answered,
-            _ => Answered::One(service, now_ns),
-        };
+        }
     }
 
     /// The best-known node behind a name: whoever answered to it, else the service of that name, else a host outside.
     pub(super) fn resolve(&mut self, peer: PeerId, names: &mut Names, now_ns: u64) -> NodeId {
         let peer = self.peers[peer.0 as usize].as_mut().expect("a peer outlives the calls that refer to it");
         peer.used_at_ns = now_ns;
-        if let Answered::One(service, _) = peer.answered {
+        if let [Answered { service, .. }] = peer.answered[..] {
             names.touch(service, now_ns);
             return service;
         }
@@ -218,9 +240,7 @@ impl Peers {
                 }
                 self.free.push(id);
             } else if let Some(peer) = slot {
-                if matches!(peer.answered, Answered::One(service, _) if went(service)) {
-                    peer.answered = Answered::Nobody;
-                }
+                peer.answered.retain(|known| !went(known.service));
                 if peer.by_name.1.is_some_and(went) {
                     peer.by_name = (0, None);
                 }
@@ -231,8 +251,8 @@ impl Peers {
 
     /// The service that a caller in `scope` means by a text such as `payments` or `127.0.0.1:8083`, when a call showed it.
     pub(super) fn answered(&self, names: &Names, environment: &str, namespace: &str, shown: &str) -> Option<NodeId> {
-        self.peers.iter().flatten().find_map(|peer| match peer.answered {
-            Answered::One(service, _) if *peer.shown == *shown => {
+        self.peers.iter().flatten().find_map(|peer| match peer.answered[..] {
+            [Answered { service, .. }] if *peer.shown == *shown => {
                 let (have_environment, have_namespace): (&Arc<str>, &Arc<str>) = names.scope_names(peer.scope);
                 (**have_environment == *environment && **have_namespace == *namespace).then_some(service)
             }

@@ -36,7 +36,7 @@ impl Pairer {
             if let Some(entry) = self.pending.claims.get_mut(number) {
                 entry.via = via;
             }
-            self.forget_answer(claim.via, number);
+            self.forget_answer(claim.via, number, &claim);
             let span = self.span_of(&claim);
             self.answer(via, &claim, span);
         }
@@ -70,6 +70,9 @@ impl Pairer {
         let shared = self.pending.slots.get(claim.own).map_or(NIL, |slot| slot.caller);
         let parent = self.pending.slots.get(claim.waits_on);
         let (parent_caller, parent_own) = parent.map_or((NIL, NIL), |slot| (slot.caller, slot.own));
+        // Where a client and a server share one id, children of that id are the server's.
+        let served_there = self.pending.claims.get(parent_own).is_some_and(|parent| parent.role == Role::Server);
+        let parent_caller = if served_there { NIL } else { parent_caller };
         let shared = if claim.role == Role::Server
             && self.pending.callers.get(shared).is_some_and(|caller| caller.role == Role::Client)
         {
@@ -156,8 +159,18 @@ impl Pairer {
         self.pending.slots.get(claim.own).map_or(SpanId::NONE, |slot| slot.key.1)
     }
 
-    /// Tells a caller half who served it.
+    /// Tells a caller half who served it, and remembers who answers to the name that it used.
     pub(super) fn answer(&mut self, via: u32, claim: &Claim, span: SpanId) {
+        if let Some(caller) = self.pending.callers.get(via)
+            && teaches(caller, claim)
+            && let Callee::Peer(peer) = caller.callee
+        {
+            self.peers.learn(peer, claim.service, self.now_ns);
+        }
+        self.consider(via, claim, span);
+    }
+
+    fn consider(&mut self, via: u32, claim: &Claim, span: SpanId) {
         let Some(caller) = self.pending.callers.get_mut(via) else { return };
         let answer = Answer {
             rank: (claim.role == Role::Weak, span),
@@ -165,12 +178,6 @@ impl Pairer {
             protocol: claim.protocol,
             queue: claim.queue,
         };
-        if caller.role == Role::Client
-            && matches!(claim.role, Role::Server | Role::Weak)
-            && let Callee::Peer(peer) = caller.callee
-        {
-            self.peers.learn(peer, claim.service, self.now_ns);
-        }
         if caller.answer.is_none_or(|known| answer.rank < known.rank) {
             caller.answer = Some(answer);
             if !std::mem::replace(&mut caller.dirty, true) {
@@ -180,14 +187,19 @@ impl Pairer {
     }
 
     /// A callee half turned out to belong to another caller half: the old one looks for the best of those that are left.
-    fn forget_answer(&mut self, via: u32, claim: u32) {
+    fn forget_answer(&mut self, via: u32, number: u32, claim: &Claim) {
         let Some(caller) = self.pending.callers.get(via) else { return };
         let slot = caller.slot;
+        if teaches(caller, claim)
+            && let Callee::Peer(peer) = caller.callee
+        {
+            self.peers.unlearn(peer, claim.service);
+        }
         let left: Vec<u32> = self
             .pending
             .waiting(slot)
             .chain(self.pending.own(slot))
-            .filter(|&number| number != claim && self.pending.claims.get(number).is_some_and(|claim| claim.via == via))
+            .filter(|&other| other != number && self.pending.claims.get(other).is_some_and(|claim| claim.via == via))
             .collect();
         if let Some(caller) = self.pending.callers.get_mut(via) {
             caller.answer = None;
@@ -198,7 +210,7 @@ impl Pairer {
         for number in left {
             let Some(claim) = self.pending.claims.get(number).copied() else { continue };
             let span = self.span_of(&claim);
-            self.answer(via, &claim, span);
+            self.consider(via, &claim, span);
         }
     }
 
@@ -244,6 +256,11 @@ impl Pairer {
             }
         }
     }
+}
+
+/// Whether the two show which service is behind the caller's name for it.
+fn teaches(caller: &Caller, claim: &Claim) -> bool {
+    caller.role == Role::Client && matches!(claim.role, Role::Server | Role::Weak)
 }
 
 impl Claim {
