@@ -43,10 +43,6 @@ impl Catalogue {
         self.segments.read().expect("no panic while it was held").values().cloned().collect()
     }
 
-    pub(crate) fn get(&self, number: u32) -> Option<Arc<Segment>> {
-        self.segments.read().expect("no panic while it was held").get(&number).cloned()
-    }
-
     pub(crate) fn last(&self) -> Option<Arc<Segment>> {
         self.segments
             .read()

@@ -12,10 +12,15 @@ pub mod block;
 
 mod catalogue;
 mod connect;
+mod control;
+mod decisions;
 mod error;
+mod events;
 mod migrate;
 mod open;
 mod replay;
+mod retention;
+mod rollups;
 mod search;
 mod segment;
 mod spans;

@@ -25,6 +25,7 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::manual_non_exhaustive, reason = "the hidden variant is a real one")]
 pub enum Synchronous {
     /// Until the disk has it.
     #[default]

@@ -113,3 +113,21 @@ pub(crate) async fn watermark_before(inner: &Inner, received_at_ns: i64) -> Resu
     }
     Ok(before)
 }
+
+/// When the newest block at or before that place arrived; `None` when retention has deleted all of them.
+pub(crate) async fn arrival(inner: &Inner, at: Watermark) -> Result<Option<i64>, StoreError> {
+    for segment in inner.catalogue.all().into_iter().rev().filter(|segment| segment.number <= at.segment) {
+        let last = if segment.number == at.segment { at.block } else { u64::MAX };
+        let Some(mut connection) = segment.reader().await? else { continue };
+        let arrival: Option<i64> =
+            sqlx::query_scalar("SELECT received_at_ns FROM block WHERE id <= ? ORDER BY id DESC LIMIT 1")
+                .bind(i64::try_from(last).unwrap_or(i64::MAX))
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(segment.failed("read a time of arrival"))?;
+        if arrival.is_some() {
+            return Ok(arrival);
+        }
+    }
+    Ok(None)
+}

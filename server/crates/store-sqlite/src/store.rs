@@ -10,7 +10,11 @@ use spillway_store::StoreError;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::{catalogue::Catalogue, error};
+use crate::{
+    catalogue::Catalogue,
+    error,
+    rollups::{ProjectorState, SubjectCache},
+};
 
 /// Blocks are decoded on threads for blocking work; more at a time than this only takes the processor from ingest.
 const DECODERS: usize = 4;
@@ -47,13 +51,26 @@ pub(crate) struct Inner {
     pub(crate) history: Database,
     pub(crate) catalogue: Catalogue,
     pub(crate) decoders: Semaphore,
+    /// Held for a step of the projector: there is one at a time.
+    pub(crate) projector: Mutex<ProjectorState>,
+    /// No await happens while it is held.
+    pub(crate) subjects: SubjectCache,
     /// Kept for its lock.
     _lock: File,
 }
 
 impl Inner {
     pub(crate) fn new(dir: PathBuf, lock: File, control: Database, history: Database, catalogue: Catalogue) -> Self {
-        Self { dir, control, history, catalogue, decoders: Semaphore::new(DECODERS), _lock: lock }
+        Self {
+            dir,
+            control,
+            history,
+            catalogue,
+            decoders: Semaphore::new(DECODERS),
+            projector: Mutex::default(),
+            subjects: SubjectCache::default(),
+            _lock: lock,
+        }
     }
 
     pub(crate) fn segments_dir(&self) -> PathBuf {

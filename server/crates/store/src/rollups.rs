@@ -1,6 +1,6 @@
 //! Sums over time, projected from the log of commits: charts and the topology of the past read these, never spans.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use spillway_model::{
     batch::SpanBatch,
@@ -15,6 +15,8 @@ use crate::{StoreError, Watermark};
 pub struct RollupPoint {
     /// Begin of the step, in seconds since the Unix epoch.
     pub at_s: i64,
+    /// How long the sum covers: the step, or the stored resolution where that is coarser. A rate is counts by this.
+    pub length_s: u32,
     /// What happened in it.
     pub aggregate: Aggregate,
 }
@@ -56,7 +58,8 @@ pub struct TopologyRollup {
 
 /// Reading rollups.
 pub trait RollupReader: Send + Sync {
-    /// What a node served, in steps of `step_s` (a multiple of a stored resolution is chosen); steps without data are left out.
+    /// What a node served, in steps of `step_s` from `from_s` on, of the finest stored resolution that divides the step and still covers
+    /// the range; steps without data are left out.
     fn node_series(
         &self,
         node: &NodeKey,
@@ -94,4 +97,23 @@ pub struct ProjectProgress {
 pub trait Projection: Send {
     /// Turns one batch into facts. `received_at_ns` drives the expiry of half-seen calls, so that a replay gives the same facts.
     fn observe(&mut self, batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation));
+}
+
+/// Keeping the rollups up with the log of commits. There is one projector a store.
+pub trait Projector: Send + Sync {
+    /// Takes in committed batches behind the watermark, at least one if there is one, then until `span_limit` spans; their sums and the
+    /// new watermark are committed together, so that a crash repeats or skips nothing. `observe` runs on the caller's task, a batch at a time.
+    fn project(
+        &self,
+        projection: &mut dyn Projection,
+        span_limit: usize,
+    ) -> impl Future<Output = Result<ProjectProgress, StoreError>> + Send;
+
+    /// Feeds what arrived in the `window` before the watermark to a new projection and drops what it emits: after a restart it knows
+    /// again which calls it had seen half of.
+    fn warm(
+        &self,
+        projection: &mut dyn Projection,
+        window: Duration,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -118,7 +118,7 @@ fn unpacked(batch: &SpanBatch) -> Vec<u8> {
     section::unpacked(&bytes)
 }
 
-fn forge(bytes: &mut Vec<u8>) {
+fn forge(bytes: &mut [u8]) {
     let content = bytes.len() - 4;
     let checksum = crc32fast::hash(&bytes[..content]);
     bytes[content..].copy_from_slice(&checksum.to_le_bytes());

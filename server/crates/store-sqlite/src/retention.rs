@@ -1,0 +1,90 @@
+//! Forgetting by age: whole segment files, and history in small steps.
+
+use spillway_store::{Retention, RetentionReport, StoreError};
+
+use crate::{SqliteStore, catalogue, error, open, rollups, segment::Segment, store::Database};
+
+/// Rows that one statement deletes: the one writer of the file is held for a few milliseconds at a time.
+const ROWS_A_STEP: i64 = 1_000;
+
+/// Each deletes at most `?2` rows older than `?1`.
+const STEPS: [&str; 4] = [
+    // In the order of arrival, which is that of seq: the inner walk ends at the first row that stays.
+    "DELETE FROM event
+     WHERE seq <= (SELECT MAX(seq) FROM (SELECT seq FROM event ORDER BY seq LIMIT ?2))
+       AND received_at_ns < ?1",
+    // An id is known for 24 hours, however long events are kept. Index: event_id_by_arrival.
+    "DELETE FROM event_id
+     WHERE (source, id) IN (
+         SELECT source, id FROM event_id
+         WHERE received_at_ns < (SELECT MAX(received_at_ns) FROM event_id) - 86400000000000
+         ORDER BY received_at_ns
+         LIMIT ?2)",
+    // Index: decision_by_renewal.
+    "DELETE FROM decision
+     WHERE rowid IN (SELECT rowid FROM decision WHERE renewed_at_ns < ?1 ORDER BY renewed_at_ns LIMIT ?2)",
+    // Index: tick_by_time.
+    "DELETE FROM tick
+     WHERE row IN (SELECT row FROM tick WHERE at_ns < ?1 ORDER BY at_ns LIMIT ?2)",
+];
+
+impl Retention for SqliteStore {
+    #[tracing::instrument(name = "db.expire", skip_all, err)]
+    async fn expire(&self, spans_before_ns: i64, history_before_ns: i64) -> Result<RetentionReport, StoreError> {
+        let mut report = RetentionReport::default();
+        let segments = self.inner.catalogue.all();
+        // The last one is the writer's: it is left to be filled, or to age.
+        for segment in segments.split_last().map_or(&[][..], |(_, closed)| closed) {
+            if segment.totals().last_received_at_ns < spans_before_ns {
+                report.bytes += self.delete(segment).await?;
+                report.segments += 1;
+            }
+        }
+        for statement in STEPS {
+            report.rows += expire_rows(&self.inner.history, statement, history_before_ns).await?;
+        }
+        report.rows += rollups::expire(&self.inner.history, history_before_ns).await?;
+        Ok(report)
+    }
+}
+
+impl SqliteStore {
+    /// Readers that still have the file open go on reading it; new ones do not find it.
+    async fn delete(&self, segment: &Segment) -> Result<u64, StoreError> {
+        let bytes = catalogue::size_bytes(&segment.path);
+        self.inner.catalogue.remove(segment.number);
+        segment.state.write().expect("no panic while it was held").deleted = true;
+        segment.readers.close().await;
+        // The database first: a log without one is swept at the next start, a database without its log would lose commits.
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = segment.path.as_os_str().to_owned();
+            path.push(suffix);
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error::io(format!("delete {}", segment.path.display()))(source));
+                }
+                _ => {}
+            }
+        }
+        open::sync_dir(&self.inner.segments_dir())?;
+        tracing::info!(segment.number, "spans expired");
+        Ok(bytes)
+    }
+}
+
+async fn expire_rows(history: &Database, statement: &'static str, before_ns: i64) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    loop {
+        let step = sqlx::query(statement)
+            .bind(before_ns)
+            .bind(ROWS_A_STEP)
+            .execute(&mut *history.writer.lock().await)
+            .await
+            .map_err(history.failed("delete old rows"))?
+            .rows_affected();
+        rows += step;
+        if step < ROWS_A_STEP as u64 {
+            return Ok(rows);
+        }
+    }
+}
