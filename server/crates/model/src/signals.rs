@@ -190,11 +190,11 @@ impl UsageBook {
         count(instances.filter(|instance| instance.enforces(now_ns)).count())
     }
 
-    /// Instances that apply `revision`, among those that can enforce.
-    #[must_use]
-    pub fn applied(&self, service: &ServiceKey, revision: &str, now_ns: u64) -> u32 {
+    /// Instances that apply what is in force, among those that can enforce: `newest` says whether a revision still counts
+    /// as that (one that was replaced a moment ago does, or the number would flicker with every change).
+    pub fn applied(&self, service: &ServiceKey, newest: &dyn Fn(&str) -> bool, now_ns: u64) -> u32 {
         let instances = self.services.get(service).into_iter().flat_map(BTreeMap::values);
-        count(instances.filter(|instance| instance.enforces(now_ns) && &*instance.revision == revision).count())
+        count(instances.filter(|instance| instance.enforces(now_ns) && newest(&instance.revision)).count())
     }
 
     /// What the live map shows of a service; `None` when no instance reported lately.
@@ -202,7 +202,7 @@ impl UsageBook {
     pub fn usage(
         &self,
         service: &ServiceKey,
-        revision: &str,
+        newest: &dyn Fn(&str) -> bool,
         reason: Option<Arc<str>>,
         now_ns: u64,
     ) -> Option<UsageSignals> {
@@ -220,7 +220,7 @@ impl UsageBook {
                 latency: sum.totals.latency,
                 instances: sum.instances,
                 instances_enforcing: sum.enforcing,
-                instances_applied: self.applied(service, revision, now_ns),
+                instances_applied: self.applied(service, newest, now_ns),
                 reason,
             }
         })

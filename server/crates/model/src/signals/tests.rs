@@ -84,8 +84,8 @@ fn instances_add_up_and_those_that_fell_silent_do_not_enforce() {
     assert_eq!((both.instances, both.instances_enforcing, both.inflight), (2, 2, Some(10)));
     assert_eq!((one.instances_enforcing, one.inflight, one.inflight_limit), (1, Some(5), Some(64)));
     assert_eq!(both.offered_rps, 40.0);
-    assert_eq!(book.applied(&key("checkout"), "1-7", at(6)), 1);
-    assert_eq!(book.applied(&key("checkout"), "1-8", at(6)), 0);
+    assert_eq!(book.applied(&key("checkout"), &|revision| revision == "1-7", at(6)), 1);
+    assert_eq!(book.applied(&key("checkout"), &|revision| revision == "1-8", at(6)), 0);
     book.forget(at(63));
     assert_eq!(book.services().count(), 1);
     book.forget(at(64));
