@@ -49,7 +49,8 @@
 //!
 //! Three things to know:
 //!
-//! - **Every tick starts a fresh instance**: `configure`, then `evaluate`, then it is gone. What must last goes to [`kv`].
+//! - **Every tick starts a fresh instance**: `configure`, then `evaluate`, then it is gone. What must last goes to [`kv`],
+//!   most easily in a [`table`](table::Table).
 //! - **A rule is a function**: there is no clock but `snapshot.now_ms`, no randomness, no I/O. That is why Spillway can
 //!   replay yesterday through today's version. Do not iterate over a `HashMap` to make directives; its order is no promise.
 //! - **A rule only proposes.** The host clamps ratios and leases and merges rules; a directive ends by itself after its
@@ -62,6 +63,8 @@ pub mod kv;
 pub mod log;
 pub mod metrics;
 mod policy;
+pub mod table;
+pub mod text;
 
 pub use bindings::spillway::rule::types::{
     Action, Breaker, ClassCounts, Criticality, Directive, Edge, Latency, Manifest, Origin, Rate, ServiceId, Signals,

@@ -12,7 +12,7 @@ mod diagnosis;
 
 use std::collections::BTreeMap;
 
-use spillway_plugin_sdk::{Action, Directive, Manifest, ShedPolicy, Signals, Snapshot, class, metrics};
+use spillway_plugin_sdk::{Action, Directive, Manifest, ShedPolicy, Signals, Snapshot, class, metrics, text};
 
 use crate::config::Config;
 use crate::diagnosis::{Sick, sick_services};
@@ -106,9 +106,9 @@ impl BreakerAware {
         let admit = (1.0 - sick.share).max(self.config.min_admit);
         let name = short(callee);
         let reason = format!(
-            "{:.0} % of the calls to {name} fail and none of its callers can shed; admitting {:.0} % to relieve it",
-            sick.share * 100.0,
-            admit * 100.0
+            "{} % of the calls to {name} fail and none of its callers can shed; admitting {} % to relieve it",
+            text::percent(sick.share),
+            text::percent(admit)
         );
         vec![(sick.service, Decision { admit, reason })]
     }
@@ -122,12 +122,12 @@ fn dependence(calls_rps: f64, caller: &Signals) -> f64 {
 
 fn reason(caller: &Signals, callee: &Signals, sick: &Sick<'_>, failing: f64, admit: f64) -> String {
     let (caller, callee) = (short(caller), short(callee));
-    let (failing, admit) = (failing * 100.0, admit * 100.0);
+    let (failing, admit) = (text::percent(failing), text::percent(admit));
     if sick.breakers == 0 {
-        format!("{failing:.0} % of the calls from {caller} to {callee} fail; admitting {admit:.0} %, which can succeed")
+        format!("{failing} % of the calls from {caller} to {callee} fail; admitting {admit} %, which can succeed")
     } else {
         format!(
-            "breakers of {} of {} callers refuse {callee}, {failing:.0} % of the calls from {caller} come to nothing; admitting {admit:.0} %",
+            "breakers of {} of {} callers refuse {callee}, {failing} % of the calls from {caller} come to nothing; admitting {admit} %",
             sick.breakers,
             sick.callers.len()
         )
@@ -138,11 +138,8 @@ fn enforces(signals: &Signals) -> bool {
     signals.instances_enforcing > 0 && signals.target.whole_service()
 }
 
-/// A reason has 200 bytes; a name may have more.
 fn short(signals: &Signals) -> &str {
-    let name = &signals.target.service.name;
-    let end = name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 40).last();
-    &name[..end.map_or(0, |(at, c)| at + c.len_utf8())]
+    text::short(&signals.target.service.name)
 }
 
 spillway_plugin_sdk::export_policy!(BreakerAware);

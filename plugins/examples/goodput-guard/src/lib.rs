@@ -16,10 +16,11 @@
 mod config;
 mod memory;
 
-use spillway_plugin_sdk::{Action, Directive, Manifest, ShedPolicy, Signals, Snapshot, class, metrics};
+use spillway_plugin_sdk::table::Table;
+use spillway_plugin_sdk::{Action, Directive, Manifest, ShedPolicy, Signals, Snapshot, class, metrics, text};
 
 use crate::config::Config;
-use crate::memory::Memory;
+use crate::memory::{Memory, NUMBERS};
 
 /// A queue is drained in this time. Shorter than the signals are late, and the loop would swing: they cover some seconds
 /// and are one old, and a loop comes to rest only when it is slower than what it looks at.
@@ -66,13 +67,14 @@ impl ShedPolicy for GoodputGuard {
     fn evaluate(&mut self, snapshot: &Snapshot) -> Result<Vec<Directive>, String> {
         let mut directives = Vec::new();
         let mut guarded = 0;
+        let mut memories = Table::<NUMBERS>::load("services");
         for signals in &snapshot.signals {
             if signals.instances_enforcing == 0 || !signals.target.whole_service() {
                 continue;
             }
-            let mut memory = Memory::load(&signals.target);
+            let mut memory = Memory::of(memories.get(&signals.target));
             let decision = self.decide(signals, &mut memory, snapshot.now_ms);
-            memory.save(&signals.target);
+            memories.set(&signals.target, memory.numbers());
             guarded += u64::from(decision.is_some());
             for (class, share) in decision.iter().flat_map(|decision| class::shares(signals, decision.admit)) {
                 directives.push(Directive {
@@ -85,7 +87,7 @@ impl ShedPolicy for GoodputGuard {
                 });
             }
         }
-        Memory::forget_others(snapshot);
+        memories.save().map_err(|error| format!("cannot remember {guarded} guarded services: {error}"))?;
         metrics::gauge("services_guarded", guarded as f64);
         Ok(directives)
     }
@@ -110,15 +112,17 @@ impl GoodputGuard {
             return None;
         }
         memory.admit = admit;
-        let name = short(&signals.target.service.name);
-        let (offered, goodput, percent) = (signals.offered_rps, signals.goodput_rps, admit * 100.0);
+        let name = text::short(&signals.target.service.name);
+        let (offered, goodput) = (text::whole(signals.offered_rps), text::whole(signals.goodput_rps));
+        let percent = text::percent(admit);
         let reason = if wait_ms > target_ms {
+            let (wait_ms, target_ms) = (text::whole(wait_ms), text::whole(target_ms));
             format!(
-                "{name} answers {goodput:.0} of {offered:.0} requests/s and they wait {wait_ms:.0} ms (ok: {target_ms:.0}); admitting {percent:.0} % so its queue drains"
+                "{name} answers {goodput} of {offered} requests/s and they wait {wait_ms} ms (ok: {target_ms}); admitting {percent} % so its queue drains"
             )
         } else {
             format!(
-                "{name} answers only {goodput:.0} of {offered:.0} requests/s in time; admitting {percent:.0} %, which it can serve"
+                "{name} answers only {goodput} of {offered} requests/s in time; admitting {percent} %, which it can serve"
             )
         };
         Some(Decision { admit, reason })
@@ -131,11 +135,11 @@ impl GoodputGuard {
             memory.all_is_well();
             return None;
         }
-        let name = short(&signals.target.service.name);
+        let name = text::short(&signals.target.service.name);
         let reason = format!(
-            "too little fresh data about {name} to decide anew; keeping {:.0} % of its traffic for up to {:.0} s more",
-            memory.admit * 100.0,
-            (f64::from(self.config.hold_ms) - held_ms) / 1_000.0
+            "too little fresh data about {name} to decide anew; keeping {} % of its traffic for up to {} s more",
+            text::percent(memory.admit),
+            text::whole((f64::from(self.config.hold_ms) - held_ms) / 1_000.0)
         );
         Some(Decision { admit: memory.admit, reason })
     }
@@ -174,12 +178,6 @@ struct Load {
     admit: f64,
     wait_ms: f64,
     target_ms: f64,
-}
-
-/// A reason has 200 bytes; a name may have more.
-fn short(name: &str) -> &str {
-    let end = name.char_indices().nth(40).map_or(name.len(), |(at, _)| at);
-    &name[..end]
 }
 
 spillway_plugin_sdk::export_policy!(GoodputGuard);

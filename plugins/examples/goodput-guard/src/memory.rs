@@ -1,6 +1,6 @@
 //! What the guard remembers of a service between ticks.
 
-use spillway_plugin_sdk::{Signals, Snapshot, Target, kv};
+use spillway_plugin_sdk::Signals;
 
 /// The remembered capacity fades by this each tick: half of it is gone after a minute.
 const PEAK_DECAY: f64 = 0.988;
@@ -12,6 +12,9 @@ const FIRST_STEP: f64 = 0.01;
 const STEP_GROWTH: f64 = 1.25;
 /// ... and never by more than this: the queue that a step makes is seen four ticks later.
 const LARGEST_STEP: f64 = 0.03;
+
+/// How many numbers that are.
+pub(crate) const NUMBERS: usize = 6;
 
 /// All numbers are finite: they come from the host, which sends nothing else, or from here.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,23 +37,13 @@ impl Memory {
     const NOTHING: Self =
         Self { admit: 1.0, decided_at_ms: 0.0, peak_rps: 0.0, base_ms: 0.0, ceiling_rps: 0.0, step: FIRST_STEP };
 
-    pub(crate) fn load(target: &Target) -> Self {
-        let stored = kv::get(&key(target)).unwrap_or_default();
-        let mut numbers = stored.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(f64::from_le_bytes);
-        let mut next = || numbers.next();
-        match std::array::from_fn(|_| next()) {
-            [Some(admit), Some(decided_at_ms), Some(peak_rps), Some(base_ms), Some(ceiling_rps), Some(step)] => {
-                Self { admit, decided_at_ms, peak_rps, base_ms, ceiling_rps, step }
-            }
-            _ => Self::NOTHING,
-        }
+    pub(crate) fn of(stored: Option<[f64; NUMBERS]>) -> Self {
+        let Some([admit, decided_at_ms, peak_rps, base_ms, ceiling_rps, step]) = stored else { return Self::NOTHING };
+        Self { admit, decided_at_ms, peak_rps, base_ms, ceiling_rps, step }
     }
 
-    /// The quota is for 256 services; the rest is guarded without memory, which only costs finesse.
-    pub(crate) fn save(&self, target: &Target) {
-        let numbers = [self.admit, self.decided_at_ms, self.peak_rps, self.base_ms, self.ceiling_rps, self.step];
-        let bytes: Vec<u8> = numbers.into_iter().flat_map(f64::to_le_bytes).collect();
-        let _ = kv::set(&key(target), &bytes);
+    pub(crate) fn numbers(&self) -> [f64; NUMBERS] {
+        [self.admit, self.decided_at_ms, self.peak_rps, self.base_ms, self.ceiling_rps, self.step]
     }
 
     pub(crate) fn observe(&mut self, signals: &Signals) {
@@ -90,19 +83,4 @@ impl Memory {
         self.ceiling_rps = 0.0;
         self.step = FIRST_STEP;
     }
-
-    /// Services that left the snapshot would fill the quota for ever.
-    pub(crate) fn forget_others(snapshot: &Snapshot) {
-        let keep: std::collections::BTreeSet<_> = snapshot.signals.iter().map(|signals| key(&signals.target)).collect();
-        for key in kv::keys("") {
-            if !keep.contains(&key) {
-                kv::delete(&key);
-            }
-        }
-    }
-}
-
-fn key(target: &Target) -> String {
-    let service = &target.service;
-    format!("{}/{}/{}", service.environment, service.namespace, service.name)
 }

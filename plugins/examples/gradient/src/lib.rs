@@ -9,9 +9,8 @@
 mod config;
 mod limit;
 
-use spillway_plugin_sdk::{
-    Action, Criticality, Directive, Manifest, ShedPolicy, Signals, Snapshot, Target, kv, metrics,
-};
+use spillway_plugin_sdk::table::Table;
+use spillway_plugin_sdk::{Action, Criticality, Directive, Manifest, ShedPolicy, Signals, Snapshot, metrics, text};
 
 use crate::config::Config;
 use crate::limit::State;
@@ -44,46 +43,46 @@ impl ShedPolicy for Gradient {
 
     fn evaluate(&mut self, snapshot: &Snapshot) -> Result<Vec<Directive>, String> {
         let mut directives = Vec::new();
+        let mut states = Table::load("limits");
         for signals in &snapshot.signals {
             if signals.instances_enforcing == 0 || !signals.target.whole_service() {
                 continue;
             }
             if let Some(inflight) = signals.inflight {
-                directives.extend(self.limit(signals, inflight));
+                directives.extend(self.limit(signals, inflight, &mut states));
             }
         }
-        forget_others(snapshot);
+        states.save().map_err(|error| format!("cannot remember the limits: {error}"))?;
         metrics::gauge("limits", directives.len() as f64);
         Ok(directives)
     }
 }
 
 impl Gradient {
-    fn limit(&self, signals: &Signals, inflight: u32) -> Option<Directive> {
+    fn limit(&self, signals: &Signals, inflight: u32, states: &mut Table<2>) -> Option<Directive> {
         let short_ms = signals.latency.p50_ms;
         let fresh = signals.age_ms <= self.config.max_age_ms && signals.latency.samples >= self.config.min_samples;
-        let state = match load(&signals.target) {
+        let state = match states.get(&signals.target).map(|[limit, long_ms]| State { limit, long_ms }) {
             Some(state) if fresh && short_ms > 0.0 => state.step(inflight, short_ms, &self.config),
             Some(state) => state,
             None if fresh && short_ms > 0.0 => State::new(inflight, short_ms, &self.config),
             None => return None,
         };
-        save(&signals.target, state);
+        states.set(&signals.target, [state.limit, state.long_ms]);
         // Rounded down: the limit is a promise to the service.
         let limit = state.limit.floor().max(1.0) as u32;
         if f64::from(inflight) < CLOSE * f64::from(limit) {
             return None;
         }
-        let name: String = signals.target.service.name.chars().take(40).collect();
+        let name = text::short(&signals.target.service.name);
+        let (now_ms, usual_ms) = (text::whole(short_ms), text::whole(state.long_ms));
         let reason = if short_ms > self.config.tolerance * state.long_ms {
             format!(
-                "{name} takes {short_ms:.0} ms instead of the usual {:.0} with {inflight} requests in flight; letting it work on {limit} at once",
-                state.long_ms
+                "{name} takes {now_ms} ms instead of the usual {usual_ms} with {inflight} requests in flight; letting it work on {limit} at once"
             )
         } else {
             format!(
-                "{name} has {inflight} requests in flight at its usual {:.0} ms; letting it work on {limit} at once",
-                state.long_ms
+                "{name} has {inflight} requests in flight at its usual {usual_ms} ms; letting it work on {limit} at once"
             )
         };
         Some(Directive {
@@ -97,39 +96,12 @@ impl Gradient {
     }
 }
 
-fn key(target: &Target) -> String {
-    let service = &target.service;
-    format!("{}/{}/{}", service.environment, service.namespace, service.name)
-}
-
-fn load(target: &Target) -> Option<State> {
-    let stored = kv::get(&key(target))?;
-    let (limit, long_ms) = stored.split_first_chunk::<8>()?;
-    Some(State { limit: f64::from_le_bytes(*limit), long_ms: f64::from_le_bytes(long_ms.try_into().ok()?) })
-}
-
-/// The quota is for 256 services; the rest starts anew each tick, which means a limit at what is in flight.
-fn save(target: &Target, state: State) {
-    let bytes = [state.limit.to_le_bytes(), state.long_ms.to_le_bytes()].concat();
-    let _ = kv::set(&key(target), &bytes);
-}
-
-/// Services that left the snapshot would fill the quota for ever.
-fn forget_others(snapshot: &Snapshot) {
-    let keep: std::collections::BTreeSet<_> = snapshot.signals.iter().map(|signals| key(&signals.target)).collect();
-    for key in kv::keys("") {
-        if !keep.contains(&key) {
-            kv::delete(&key);
-        }
-    }
-}
-
 spillway_plugin_sdk::export_policy!(Gradient);
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
-    use spillway_plugin_sdk::{Latency, Origin};
+    use spillway_plugin_sdk::{Latency, Origin, Target, kv};
 
     use super::*;
 

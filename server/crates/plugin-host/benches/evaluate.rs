@@ -25,7 +25,9 @@ fn evaluate(criterion: &mut Criterion) {
         for services in [0, 200] {
             let snapshot = snapshot(services);
             let run = || host.evaluate(&plugin, &snapshot, "{}", &Kv::default(), &Limits::default());
-            assert!(matches!(run().outcome, Outcome::Proposed { .. }), "{rule}: {:?}", run().outcome);
+            let once = run();
+            assert!(matches!(once.outcome, Outcome::Proposed { .. }), "{rule}: {:?}", once.outcome);
+            println!("{rule} uses {} fuel for {services} services", once.fuel);
             criterion
                 .bench_function(&format!("evaluate/{rule}/{services}"), |bencher| bencher.iter(|| black_box(run())));
         }
