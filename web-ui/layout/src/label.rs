@@ -35,7 +35,9 @@ impl LabelField {
         }
     }
 
-    fn free(&self, rect: &Rect) -> bool {
+    /// Whether nothing has been written or blocked there.
+    #[must_use]
+    pub fn free(&self, rect: &Rect) -> bool {
         cells(rect).is_some_and(|mut cells| {
             cells.all(|cell| {
                 self.cells.get(&cell).is_none_or(|here| here.iter().all(|&index| !self.taken[index].overlaps(rect)))

@@ -6,6 +6,7 @@ use crate::geometry::{Point, Size};
 use crate::graph::Lane;
 use crate::layout::Spacing;
 use crate::order::{Columns, order};
+use crate::page;
 use crate::rank::rank;
 
 /// Up to so many vertices a long edge has a place holder in each column that it passes, which keeps its way free. Above,
@@ -27,12 +28,16 @@ pub(crate) fn layered(sizes: &[Size], lanes: &[Lane], edges: &[(usize, usize)], 
     let count = sizes.len();
     let first: Vec<bool> = lanes.iter().map(|&lane| lane == Lane::Caller).collect();
     let dag = acyclic(count, edges, &first);
-    let ranks = rank(&dag, lanes);
+    let ranks = page::columns(&rank(&dag, lanes), &dag);
 
     let mut pairs: Vec<(usize, usize)> = Vec::new();
     for (a, callees) in dag.out.iter().enumerate() {
-        pairs.extend(callees.iter().map(|&b| (a, b)));
+        // Joined ranks keep some calls within a column: they are drawn, but say nothing about the order.
+        let across = callees.iter().filter(|&&b| ranks[a] != ranks[b]);
+        pairs.extend(across.map(|&b| if ranks[a] < ranks[b] { (a, b) } else { (b, a) }));
     }
+    pairs.sort_unstable();
+    pairs.dedup();
     let holders: usize = pairs.iter().map(|&(a, b)| ranks[b].abs_diff(ranks[a]).saturating_sub(1)).sum();
     let (mut columns, vertices) = columns(count, &ranks, &pairs, count + holders <= MOST_VERTICES);
     order(&mut columns);

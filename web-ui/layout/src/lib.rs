@@ -21,6 +21,7 @@ mod layered;
 mod layout;
 mod order;
 mod pack;
+mod page;
 mod place;
 mod rank;
 mod route;

@@ -82,7 +82,8 @@ pub fn routes(boxes: &[Rect], edges: &[(usize, usize)]) -> Vec<Route> {
         let (from, to) = ports[e];
         let direct = if a == b { loop_around(&boxes[a]) } else { direct(from, to) };
         let blocked = a != b && grid.as_ref().is_some_and(|grid| meets_box(&direct, grid, a, b));
-        let pieces = if blocked { detours.find(a, b, from, to).unwrap_or(direct) } else { direct };
+        let clear = |piece: &Cubic| grid.as_ref().is_some_and(|grid| !meets_box(&[*piece], grid, a, b));
+        let pieces = if blocked { detours.find(a, b, from, to, &clear).unwrap_or(direct) } else { direct };
         found[e] = Route { pieces };
     }
     found
@@ -96,7 +97,7 @@ fn direct(from: Port, to: Port) -> Vec<Cubic> {
     let (start, end) = (from.at, to.at);
     let reach = if from.side == to.side {
         // Both boxes lie in one column: bulge out beside it.
-        28.0 + (end.y - start.y).abs() * 0.18
+        28.0 + ((end.y - start.y).abs() * 0.18).min(120.0)
     } else {
         ((end.x - start.x).abs() * 0.45).max(18.0)
     };

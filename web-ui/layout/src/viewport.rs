@@ -2,8 +2,8 @@
 
 use crate::geometry::{Point, Rect, Size};
 
-/// Smallest and largest zoom: below, a box is a dot; above, one box fills the screen.
-const ZOOM: (f64, f64) = (0.05, 4.0);
+/// Smallest and largest zoom: below, a box is a dot on the largest screen; above, one box fills it.
+const ZOOM: (f64, f64) = (0.02, 4.0);
 
 /// Maps the map's plane to the screen: `screen = world * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,7 +114,7 @@ mod tests {
 
         assert!(near.to_world(pointer).distance(view.to_world(pointer)) < 1e-9);
         assert_eq!(view.zoomed(pointer, 1e9).scale, 4.0);
-        assert_eq!(view.zoomed(pointer, 0.0).scale, 0.05);
+        assert_eq!(view.zoomed(pointer, 0.0).scale, 0.02);
         assert_eq!(view.zoomed(pointer, f64::NAN).scale, 0.8);
     }
 

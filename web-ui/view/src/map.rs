@@ -2,7 +2,9 @@
 
 mod scene;
 mod stage;
+mod tip;
 mod words;
 
 pub use scene::{Flow, Line, Mark, Scene, SceneEdge, SceneNode, Shape};
 pub use stage::{Changed, Memory, Stage, Target};
+pub use tip::TipText;

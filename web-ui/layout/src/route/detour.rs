@@ -39,7 +39,15 @@ impl Detours {
     }
 
     /// The way from `from` to `to` clear of all boxes but `a` and `b`; none when the ends do not face each other or leave no room.
-    pub(super) fn find(&mut self, a: usize, b: usize, from: Port, to: Port) -> Option<Vec<Cubic>> {
+    /// `clear` says whether a curve meets no other box.
+    pub(super) fn find(
+        &mut self,
+        a: usize,
+        b: usize,
+        from: Port,
+        to: Port,
+        clear: &dyn Fn(&Cubic) -> bool,
+    ) -> Option<Vec<Cubic>> {
         if from.side == to.side {
             return None;
         }
@@ -50,15 +58,19 @@ impl Detours {
         if columns.is_empty() {
             return None;
         }
-        let heights = heights(&columns, start, end);
-        let mut pieces = Vec::with_capacity(columns.len() * 2 + 1);
+        let mut passes: Vec<(f64, f64, f64)> = columns
+            .iter()
+            .zip(heights(&columns, start, end))
+            .map(|(column, (gap, wanted))| (column.left, column.right, self.lane(column, gap, wanted)))
+            .collect();
+        straighten(&mut passes, start, end, clear);
+        let mut pieces = Vec::with_capacity(passes.len() * 2 + 1);
         let mut at = start;
-        for (column, (gap, wanted)) in columns.iter().zip(heights) {
-            let y = self.lane(column, gap, wanted);
-            let (enter, leave) = (Point::new(column.left, y), Point::new(column.right, y));
+        for (left, right, y) in passes {
+            let (enter, leave) = (Point::new(left, y), Point::new(right, y));
             pieces.push(level(at, enter));
             pieces.push(Cubic::line(enter, leave));
-            self.taken.entry(band(y)).or_default().push((column.left, column.right, y));
+            self.taken.entry(band(y)).or_default().push((left, right, y));
             at = leave;
         }
         pieces.push(level(at, end));
@@ -177,6 +189,23 @@ fn heights(columns: &[Column], start: Point, end: Point) -> Vec<((f64, f64), f64
     chosen
 }
 
+/// Drops every pass through a column that one curve from the pass before to the pass after clears as well: else a long way
+/// through half-empty columns would be a staircase.
+fn straighten(passes: &mut Vec<(f64, f64, f64)>, start: Point, end: Point, clear: &dyn Fn(&Cubic) -> bool) {
+    let mut i = 0;
+    while i < passes.len() {
+        let before = i.checked_sub(1).map_or(start, |before| Point::new(passes[before].1, passes[before].2));
+        let after = passes.get(i + 1).map_or(end, |after| Point::new(after.0, after.2));
+        if passes.len() > 1 && clear(&level(before, after)) {
+            passes.remove(i);
+            // What was kept for its sake may be superfluous now.
+            i = i.saturating_sub(1);
+        } else {
+            i += 1;
+        }
+    }
+}
+
 /// Two heights that are too near to each other lie in one band or in neighbouring ones.
 fn band(y: f64) -> i64 {
     (y / LANE).floor() as i64
@@ -205,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_that_is_not_needed_is_dropped() {
+        let mut passes = vec![(100.0, 200.0, 10.0), (300.0, 400.0, 50.0), (500.0, 600.0, 20.0)];
+
+        straighten(&mut passes, Point::new(0.0, 0.0), Point::new(700.0, 0.0), &|piece| {
+            piece.from.x > 300.0 || piece.to.x < 400.0
+        });
+
+        assert_eq!(passes, [(300.0, 400.0, 50.0)]);
+    }
+
+    #[test]
     fn a_way_back_to_the_left_is_found_too() {
         let boxes = [
             Rect { left: 0.0, top: 0.0, right: 100.0, bottom: 40.0 },
@@ -214,7 +254,7 @@ mod tests {
         let from = Port { at: Point::new(400.0, 20.0), side: Side::Left };
         let to = Port { at: Point::new(100.0, 20.0), side: Side::Right };
 
-        let pieces = Detours::new(&boxes).find(2, 0, from, to).unwrap();
+        let pieces = Detours::new(&boxes).find(2, 0, from, to, &|_| false).unwrap();
 
         assert_eq!((pieces[0].from, pieces[pieces.len() - 1].to), (from.at, to.at));
         assert!(pieces.windows(2).all(|pair| pair[0].to == pair[1].from));

@@ -9,6 +9,8 @@ use crate::{format, incident::SICK_RATIO};
 
 /// From this share of failed calls an edge is failing and not only degraded: the model's own limit for a node.
 const FAILING_RATIO: f64 = 0.25;
+/// Below this nobody complains of a wait.
+const FELT_MS: f64 = 500.0;
 /// A name longer than this is shortened in its middle: heads and tails tell services apart.
 const MOST_CHARS: usize = 22;
 
@@ -145,7 +147,9 @@ impl Scene {
         let edges: Vec<SceneEdge> = topology
             .edges
             .iter()
-            .filter_map(|edge| ends(edge).map(|(source, target)| scene_edge(edge, source, target)))
+            .filter_map(|edge| {
+                ends(edge).map(|(source, target)| scene_edge(edge, source, target, nodes[target].error_share))
+            })
             .collect();
         for edge in edges.iter().filter(|edge| edge.loud) {
             // Who suffers is part of the story even while it is well itself; users and stores speak through their edges.
@@ -204,7 +208,7 @@ fn scene_node(node: &Node) -> SceneNode {
         shape,
         health,
         rate: format::rate(node.rate),
-        errors: (error_share >= 0.001).then(|| format::percent(Some(error_share))),
+        errors: (error_share >= 0.005).then(|| format::percent(Some(error_share))),
         error_share,
         lane,
         loud: severity >= 200.0 || badge.is_some(),
@@ -216,7 +220,7 @@ fn scene_node(node: &Node) -> SceneNode {
     }
 }
 
-fn scene_edge(edge: &Edge, source: usize, target: usize) -> SceneEdge {
+fn scene_edge(edge: &Edge, source: usize, target: usize, callee_share: f64) -> SceneEdge {
     let error_share = edge.error_ratio.filter(|ratio| ratio.is_finite()).unwrap_or(0.0).clamp(0.0, 1.0);
     let mark = edge.breaker.as_ref().and_then(mark);
     let state = mark.as_ref().map(|mark| mark.state);
@@ -228,10 +232,7 @@ fn scene_edge(edge: &Edge, source: usize, target: usize) -> SceneEdge {
         _ => ServiceHealth::Healthy,
     };
     let sick = matches!(health, ServiceHealth::Failing | ServiceHealth::Degraded);
-    let complaint = (sick && error_share > 0.0).then(|| match edge.p99_ms {
-        Some(p99) => format!("{} · p99 {}", format::percent(Some(error_share)), format::millis(Some(p99))),
-        None => format::percent(Some(error_share)),
-    });
+    let complaint = if sick { complaint(edge, error_share, callee_share) } else { None };
     let flowing = edge.rate.filter(|rate| *rate > 0.0 && rate.is_finite());
     let severity = if health == ServiceHealth::Failing {
         300.0
@@ -261,6 +262,16 @@ fn scene_edge(edge: &Edge, source: usize, target: usize) -> SceneEdge {
         loud: sick || state == Some(BreakerState::HalfOpen),
         importance: severity + if mark.is_some() { 150.0 } else { 0.0 } + magnitude(edge.rate) * 8.0,
         mark,
+    }
+}
+
+/// What the box of the callee does not say already: another share of errors, and a wait that people feel.
+fn complaint(edge: &Edge, error_share: f64, callee_share: f64) -> Option<String> {
+    let share = ((error_share - callee_share).abs() >= 0.02).then(|| format::percent(Some(error_share)));
+    let wait = edge.p99_ms.filter(|p99| *p99 >= FELT_MS).map(|p99| format!("p99 {}", format::millis(Some(p99))));
+    match (share, wait) {
+        (Some(share), Some(wait)) => Some(format!("{share} · {wait}")),
+        (share, wait) => share.or(wait),
     }
 }
 
@@ -389,6 +400,29 @@ mod tests {
 
         assert_eq!(scene.nodes[0].badge.as_deref().map(plain), Some("sheds 38 %".into()));
         assert_eq!(scene.nodes[1].badge.as_deref().map(plain), Some("sheds 38 % · 7 of 9".into()));
+    }
+
+    #[test]
+    fn an_edge_complains_only_of_what_its_callee_does_not_say() {
+        let mut topology = sample::sick();
+        for edge in topology.edges.iter_mut().filter(|edge| edge.target.ends_with("payments")) {
+            edge.p99_ms = Some(2_900.0);
+        }
+        for edge in topology.edges.iter_mut().filter(|edge| edge.target.ends_with("checkout")) {
+            edge.error_ratio = Some(0.5);
+        }
+
+        let scene = Scene::new(&topology);
+
+        let of = |name: &str| {
+            let edge =
+                scene.edges.iter().find(|edge| edge.key.target.ends_with(name)).expect("the sample has this edge");
+            edge.complaint.as_deref().map(plain)
+        };
+        assert_eq!(
+            (of("payments"), of("checkout"), of("catalog")),
+            (Some("p99 2.9 s".into()), Some("50 %".into()), None)
+        );
     }
 
     #[test]
