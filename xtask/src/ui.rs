@@ -18,6 +18,8 @@ mod page;
 
 const PACKAGE: &str = "spillway-web-ui";
 const BINARY: &str = "spillway-web-ui.wasm";
+/// Leptos then boxes each view instead of naming its type. Measured on 60 components: 475 kB of brotli instead of 553.
+const ERASE: &str = "target.wasm32-unknown-unknown.rustflags=['--cfg', 'erase_components']";
 
 #[derive(clap::Args, Clone, Copy)]
 #[command(after_help = "Examples:\n  \
@@ -90,7 +92,8 @@ pub fn build(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
 
 fn compile(workspace: &Workspace, effort: Effort) -> anyhow::Result<()> {
     let profile = effort.cargo_profile();
-    let mut cargo = workspace.cargo(["build", "-p", PACKAGE, "--target", WASM, "--profile", profile]);
+    let mut cargo =
+        workspace.cargo(["build", "-p", PACKAGE, "--target", WASM, "--profile", profile, "--config", ERASE]);
     if effort == Effort::Release {
         // The profile strips everything, also the section that tells wasm-bindgen which features the compiler used.
         // Names are removed by the bundler instead.
