@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use crate::otlp::error::{DecodeError, Malformed, Read};
 
 /// Levels of objects and arrays that are passed over; what is read has tighter limits of its own.
@@ -155,30 +157,33 @@ impl<'a> Reader<'a> {
             return Err(self.expected("a string"));
         }
         let mut owned = String::new();
-        let mut from = self.at;
         loop {
-            match self.peek() {
-                Some(b'"') => {
-                    let rest = &self.text[from..self.at];
-                    self.at += 1;
-                    return Ok(if owned.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(owned + rest) });
-                }
-                Some(b'\\') => {
-                    owned.push_str(&self.text[from..self.at]);
-                    self.at += 1;
+            let plain = self.plain()?;
+            self.at += 1;
+            match self.text.as_bytes()[self.at - 1] {
+                b'"' if owned.is_empty() => return Ok(Cow::Borrowed(plain)),
+                b'"' => return Ok(Cow::Owned(owned + plain)),
+                _ => {
+                    owned.push_str(plain);
                     owned.push(self.escape()?);
-                    from = self.at;
                 }
-                Some(0..0x20) => {
-                    return Err(self.fault(Malformed::Expected {
-                        expected: "a string",
-                        found: "a control character in it".to_owned(),
-                    }));
-                }
-                Some(_) => self.at += 1,
-                None => return Err(self.fault(Malformed::Truncated)),
             }
         }
+    }
+
+    /// What stands in a string up to its end or the next escape; then this is at that quote or backslash.
+    fn plain(&mut self) -> Read<&'a str> {
+        let rest = &self.text[self.at..];
+        let length = memchr2(b'"', b'\\', rest.as_bytes());
+        let plain = &rest[..length.unwrap_or(rest.len())];
+        // Looking at all bytes is faster than stopping at the first: it is done many at a time.
+        if plain.bytes().fold(false, |found, byte| found | (byte < 0x20)) {
+            self.at += plain.bytes().take_while(|byte| *byte >= 0x20).count();
+            let found = "a control character in it".to_owned();
+            return Err(self.fault(Malformed::Expected { expected: "a string", found }));
+        }
+        self.at += plain.len();
+        if length.is_none() { Err(self.fault(Malformed::Truncated)) } else { Ok(plain) }
     }
 
     /// What stands behind a backslash.

@@ -80,8 +80,8 @@ impl Redactor {
     /// Every distinct text is searched once a batch, however often it occurs.
     pub fn redact_batch(&self, batch: &mut SpanBatch, counts: &mut RedactionCounts) {
         let mut pass = Pass::new(self, batch, counts);
-        pass.texts();
         pass.attributes();
+        pass.texts();
         pass.entity_refs();
         pass.finish();
     }
@@ -124,26 +124,22 @@ struct Pass<'a> {
     redactor: &'a Redactor,
     batch: &'a mut SpanBatch,
     counts: &'a mut RedactionCounts,
-    /// What each string becomes; most become themselves.
-    becomes: Vec<StrId>,
+    /// What each string becomes for each [`Shape`] that its places have, once that is known; most become themselves.
+    becomes: [Vec<Option<StrId>>; Shape::COUNT],
     /// New strings, so that equal ones are one.
     new: FxHashMap<Box<str>, StrId>,
     classes: Vec<Option<KeyClass>>,
-    /// What texts become whose key says that they are a URL or a part of one.
-    shaped: FxHashMap<(StrId, Shape), StrId>,
     changed: bool,
 }
 
 impl<'a> Pass<'a> {
     fn new(redactor: &'a Redactor, batch: &'a mut SpanBatch, counts: &'a mut RedactionCounts) -> Self {
-        let strings = u32::try_from(batch.string_count()).expect("ids of strings have 32 bits");
         Self {
             redactor,
             counts,
-            becomes: (0..strings).map(StrId).collect(),
+            becomes: Default::default(),
             new: FxHashMap::default(),
             classes: vec![None; batch.string_count()],
-            shaped: FxHashMap::default(),
             changed: false,
             batch,
         }
@@ -159,11 +155,30 @@ impl<'a> Pass<'a> {
         id
     }
 
+    /// What a string becomes at a place of that shape.
+    fn clean(&mut self, id: StrId, shape: Shape) -> StrId {
+        let known = &mut self.becomes[shape as usize];
+        if known.is_empty() {
+            // Strings that are added later are clean, and no place that is still to be looked at has one.
+            known.resize(self.classes.len(), None);
+        }
+        if let Some(known) = known[id.0 as usize] {
+            return known;
+        }
+        let becomes = match text::redacted(self.batch.str(id), shape, self.counts) {
+            Some(clean) => self.new_text(&clean),
+            None => id,
+        };
+        self.becomes[shape as usize][id.0 as usize] = Some(becomes);
+        becomes
+    }
+
+    /// All text but attribute values.
     fn texts(&mut self) {
-        for index in 0..self.becomes.len() {
-            if let Some(clean) = text::redacted(self.batch.str(self.becomes[index]), Shape::Text, self.counts) {
-                self.becomes[index] = self.new_text(&clean);
-            }
+        let mut seen = vec![false; self.classes.len()];
+        self.batch.visit_text(|id| seen[id.0 as usize] = true);
+        for (id, _) in (0..).map(StrId).zip(seen).filter(|(_, seen)| *seen) {
+            self.clean(id, Shape::Text);
         }
     }
 
@@ -190,8 +205,7 @@ impl<'a> Pass<'a> {
 
     fn value(&mut self, value: Value, shape: Shape) -> Value {
         match value {
-            Value::Str(id) if shape == Shape::Text => Value::Str(self.becomes[id.0 as usize]),
-            Value::Str(id) => Value::Str(self.shaped(id, shape)),
+            Value::Str(id) => Value::Str(self.clean(id, shape)),
             Value::Bytes(run) => {
                 // Bytes are searched as far as they are text; what is no text is no pattern of ours.
                 let text = std::str::from_utf8(&self.batch.bytes[run.range()]).ok();
@@ -222,18 +236,6 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn shaped(&mut self, id: StrId, shape: Shape) -> StrId {
-        if let Some(known) = self.shaped.get(&(id, shape)) {
-            return *known;
-        }
-        let becomes = match text::redacted(self.batch.str(id), shape, self.counts) {
-            Some(clean) => self.new_text(&clean),
-            None => id,
-        };
-        self.shaped.insert((id, shape), becomes);
-        becomes
-    }
-
     /// References to entities name keys and types, so a secret in one is a mistake: then all of the resource's go.
     fn entity_refs(&mut self) {
         for index in 0..self.batch.resources.len() {
@@ -248,9 +250,8 @@ impl<'a> Pass<'a> {
 
     fn finish(self) {
         if self.changed {
-            let becomes = self.becomes;
-            // Strings that were added behind the table are clean and never looked up: only old ids are in the columns.
-            self.batch.rewrite_text(|id| becomes.get(id.0 as usize).copied().unwrap_or(id));
+            let becomes = &self.becomes[Shape::Text as usize];
+            self.batch.rewrite_text(|id| becomes[id.0 as usize].expect("every text of the batch was looked at"));
             self.batch.identify_resources();
             self.batch.scrub_unreferenced();
         }

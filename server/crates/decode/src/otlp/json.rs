@@ -1,19 +1,20 @@
 //! OTLP/JSON trace requests, into the same sink as protobuf.
 //!
 //! OTLP's JSON is protobuf's with its own rules: ids are hexadecimal and not base64, enums are numbers (names are taken too, since
-//! senders write them), 64-bit integers come as text or as numbers, unknown keys are passed over, null is absent. Keys come in any order, so
-//! what later rows refer to is read first and then gone back, exactly as in [`protobuf`](super::protobuf).
+//! senders write them), 64-bit integers come as text or as numbers, unknown keys are passed over, null is absent. Keys come in any
+//! order: scopes that stand before their resource, and spans before their scope, are passed over and gone back to. The usual order
+//! is read in one pass.
 
+mod field;
 mod value;
 
-use std::borrow::Cow;
-
-use spillway_model::batch::{EventRow, LinkRow, Resource, Scope, SpanKind, SpanRow, SpanStatus, StrId};
+use field::{Id, count, each, entity_ref, enumerated, kind, nanoseconds, optional_text, status, wait};
+use spillway_model::batch::{EventRow, LinkRow, Resource, Scope, SpanRow, StrId};
 
 use super::{
     error::{DecodeError, Malformed, Read},
     protobuf::wire,
-    sink::{self, Owner, PendingResource, RawIds, Remembers, Sink},
+    sink::{self, PendingResource, RawIds, Remembers, Sink},
 };
 use crate::{Decoded, Limits, Reason, json::Reader};
 
@@ -47,6 +48,9 @@ struct Waiting<'a> {
 
 impl Walk {
     fn request(&mut self, body: &[u8]) -> Read<()> {
+        // What a span with few attributes takes in JSON: rather too much room than too little.
+        const SPAN_BYTES: usize = 1024;
+        self.sink.expect_spans(body.len() / SPAN_BYTES, body.len());
         let mut reader = Reader::new(body)?;
         let mut index = 0;
         let mut members = reader.object()?;
@@ -63,128 +67,136 @@ impl Walk {
     }
 
     fn resource_spans(&mut self, reader: &mut Reader<'_>) -> Read<()> {
-        let mut again = *reader;
-        let mut resource = Resource::default();
-        let mut owner = self.sink.owner(Remembers::Nothing);
-        let mut entity_refs = Vec::new();
-        let mut holds_scopes = false;
+        let mut schema_url = StrId::EMPTY;
+        let mut resource = None;
+        let mut waiting = Vec::new();
+        let mut index = 0;
         let mut members = reader.object()?;
         while let Some(key) = reader.key(&mut members)? {
-            match &*key {
-                "resource" => self
-                    .resource(reader, &mut resource, &mut owner, &mut entity_refs)
-                    .map_err(|error| error.inside("resource"))?,
-                "scopeSpans" => {
-                    holds_scopes = true;
-                    reader.skip().map_err(|error| error.inside("scopeSpans"))?;
-                }
-                "schemaUrl" => self.text(reader, "schemaUrl", &mut resource.schema_url)?,
+            match (&*key, &mut resource) {
+                ("resource", None) => resource = Some(self.resource(reader).map_err(|error| error.inside("resource"))?),
+                ("scopeSpans", Some(resource)) => self.all_scope_spans(reader, resource, &mut index)?,
+                ("scopeSpans", None) => wait(reader, "scopeSpans", &mut waiting)?,
+                ("schemaUrl", _) => self.text(reader, "schemaUrl", &mut schema_url)?,
                 _ => reader.skip()?,
             }
         }
-        if !holds_scopes {
-            return Ok(());
+        let mut resource = resource.unwrap_or_default();
+        for mut reader in waiting {
+            self.all_scope_spans(&mut reader, &mut resource, &mut index)?;
         }
-        (resource.attributes, resource.dropped_attributes) = self.sink.attributes(&owner, resource.dropped_attributes);
-        resource.entity_refs = self.sink.bytes(&entity_refs);
-        let mut resource = PendingResource { row: resource, added: None };
-
-        let mut index = 0;
-        let mut members = again.object()?;
-        while let Some(key) = again.key(&mut members)? {
-            match &*key {
-                "scopeSpans" => each(&mut again, "scopeSpans", &mut index, |reader, index| {
-                    self.sink.place.scope = index;
-                    self.scope_spans(reader, &mut resource)
-                })?,
-                _ => again.skip()?,
-            }
+        if let Some(added) = resource.added {
+            self.sink.builder.resource_schema_url(added, schema_url);
         }
         Ok(())
     }
 
-    fn resource(
+    fn all_scope_spans(
         &mut self,
         reader: &mut Reader<'_>,
-        resource: &mut Resource,
-        owner: &mut Owner,
-        entity_refs: &mut Vec<u8>,
+        resource: &mut PendingResource,
+        index: &mut usize,
     ) -> Read<()> {
+        each(reader, "scopeSpans", index, |reader, index| {
+            self.sink.place.scope = index;
+            self.scope_spans(reader, resource)
+        })
+    }
+
+    fn resource(&mut self, reader: &mut Reader<'_>) -> Read<PendingResource> {
+        let mut row = Resource::default();
         if reader.null() {
-            return Ok(());
+            return Ok(PendingResource::default());
         }
+        let mut owner = self.sink.owner(Remembers::Nothing);
+        let mut entity_refs = Vec::new();
         let mut members = reader.object()?;
         while let Some(key) = reader.key(&mut members)? {
             match &*key {
-                "attributes" => self.attributes(reader, owner)?,
-                "droppedAttributesCount" => count(reader, "droppedAttributesCount", &mut resource.dropped_attributes)?,
+                "attributes" => self.attributes(reader, &mut owner)?,
+                "droppedAttributesCount" => count(reader, "droppedAttributesCount", &mut row.dropped_attributes)?,
                 "entityRefs" => each(reader, "entityRefs", &mut 0, |reader, _| {
                     let entity = entity_ref(reader)?;
-                    wire::length_delimited(entity_refs, 3, &entity);
+                    wire::length_delimited(&mut entity_refs, 3, &entity);
                     Ok(())
                 })?,
                 _ => reader.skip()?,
             }
         }
-        Ok(())
+        (row.attributes, row.dropped_attributes) = self.sink.attributes(&owner, row.dropped_attributes);
+        row.entity_refs = self.sink.bytes(&entity_refs);
+        Ok(PendingResource { row, added: None })
     }
 
     fn scope_spans(&mut self, reader: &mut Reader<'_>, resource: &mut PendingResource) -> Read<()> {
-        let mut again = *reader;
         let mark = self.sink.builder.mark();
-        let mut scope = Scope::default();
-        let mut owner = self.sink.owner(Remembers::Nothing);
-        let mut spans = 0;
+        let mut schema_url = StrId::EMPTY;
+        let mut scope = None;
+        let mut added = None;
+        let mut waiting = Vec::new();
+        let mut index = 0;
         let mut members = reader.object()?;
         while let Some(key) = reader.key(&mut members)? {
-            match &*key {
-                "scope" => self.scope(reader, &mut scope, &mut owner).map_err(|error| error.inside("scope"))?,
-                "spans" => each(reader, "spans", &mut spans, |reader, _| reader.skip())?,
-                "schemaUrl" => self.text(reader, "schemaUrl", &mut scope.schema_url)?,
+            match (&*key, scope) {
+                ("scope", None) => scope = Some(self.scope(reader).map_err(|error| error.inside("scope"))?),
+                ("spans", Some(scope)) => self.spans(reader, resource, scope, &mut added, &mut index)?,
+                ("spans", None) => wait(reader, "spans", &mut waiting)?,
+                ("schemaUrl", _) => self.text(reader, "schemaUrl", &mut schema_url)?,
                 _ => reader.skip()?,
             }
         }
-        (scope.attributes, scope.dropped_attributes) = self.sink.attributes(&owner, scope.dropped_attributes);
-        if spans == 0 {
-            self.sink.builder.rollback(mark);
-            return Ok(());
+        for mut reader in waiting {
+            self.spans(&mut reader, resource, scope.unwrap_or_default(), &mut added, &mut index)?;
         }
-        let Some(scope) = self.sink.scope(resource, scope) else {
-            self.sink.builder.rollback(mark);
-            self.sink.reject_all(Reason::ScopeLimit, spans);
-            return Ok(());
-        };
-        self.sink.expect_spans(spans, spans * 32);
-
-        let mut index = 0;
-        let mut members = again.object()?;
-        while let Some(key) = again.key(&mut members)? {
-            match &*key {
-                "spans" => each(&mut again, "spans", &mut index, |reader, index| {
-                    self.sink.place.span = index;
-                    self.span(reader, scope)
-                })?,
-                _ => again.skip()?,
-            }
+        match added {
+            Some(added) => self.sink.builder.scope_schema_url(added, schema_url),
+            // Without spans nobody refers to what it has.
+            None => self.sink.builder.rollback(mark),
         }
         Ok(())
     }
 
-    fn scope(&mut self, reader: &mut Reader<'_>, scope: &mut Scope, owner: &mut Owner) -> Read<()> {
+    fn spans(
+        &mut self,
+        reader: &mut Reader<'_>,
+        resource: &mut PendingResource,
+        scope: Scope,
+        added: &mut Option<u32>,
+        index: &mut usize,
+    ) -> Read<()> {
+        each(reader, "spans", index, |reader, index| {
+            self.sink.place.span = index;
+            if added.is_none() {
+                *added = self.sink.scope(resource, scope);
+            }
+            match *added {
+                Some(scope) => self.span(reader, scope),
+                None => {
+                    self.sink.reject(Reason::ScopeLimit);
+                    reader.skip()
+                }
+            }
+        })
+    }
+
+    fn scope(&mut self, reader: &mut Reader<'_>) -> Read<Scope> {
+        let mut scope = Scope::default();
         if reader.null() {
-            return Ok(());
+            return Ok(scope);
         }
+        let mut owner = self.sink.owner(Remembers::Nothing);
         let mut members = reader.object()?;
         while let Some(key) = reader.key(&mut members)? {
             match &*key {
                 "name" => self.text(reader, "name", &mut scope.name)?,
                 "version" => self.text(reader, "version", &mut scope.version)?,
-                "attributes" => self.attributes(reader, owner)?,
+                "attributes" => self.attributes(reader, &mut owner)?,
                 "droppedAttributesCount" => count(reader, "droppedAttributesCount", &mut scope.dropped_attributes)?,
                 _ => reader.skip()?,
             }
         }
-        Ok(())
+        (scope.attributes, scope.dropped_attributes) = self.sink.attributes(&owner, scope.dropped_attributes);
+        Ok(scope)
     }
 
     fn span(&mut self, reader: &mut Reader<'_>, scope: u32) -> Read<()> {
@@ -338,153 +350,4 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-/// Reads each item of an array, or of null. `index` goes on from array to array of the same name.
-fn each<'a>(
-    reader: &mut Reader<'a>,
-    name: &str,
-    index: &mut usize,
-    mut item: impl FnMut(&mut Reader<'a>, usize) -> Read<()>,
-) -> Read<()> {
-    if reader.null() {
-        return Ok(());
-    }
-    let mut array = reader.array().map_err(|error| error.inside(name))?;
-    while reader.item(&mut array).map_err(|error| error.inside(name))? {
-        item(reader, *index).map_err(|error| error.inside(format_args!("{name}[{index}]")))?;
-        *index += 1;
-    }
-    Ok(())
-}
-
-/// Notes where a value begins, and passes over it.
-fn wait<'a>(reader: &mut Reader<'a>, name: &str, waiting: &mut Vec<Reader<'a>>) -> Read<()> {
-    // A key that comes thousands of times is no request of anybody; only its last values would cost memory here.
-    const REPEATS: usize = 16;
-    let begin = *reader;
-    reader.skip().map_err(|error| error.inside(name))?;
-    if waiting.len() == REPEATS {
-        return Err(begin
-            .fault(Malformed::Expected { expected: "each key once", found: "the same key again and again".to_owned() })
-            .inside(name));
-    }
-    waiting.push(begin);
-    Ok(())
-}
-
-fn optional_text<'a>(reader: &mut Reader<'a>) -> Read<Option<Cow<'a, str>>> {
-    if reader.null() { Ok(None) } else { reader.string().map(Some) }
-}
-
-fn count(reader: &mut Reader<'_>, name: &str, to: &mut u32) -> Read<()> {
-    if !reader.null() {
-        *to = reader.integer("an integer from 0 to 4294967295").map_err(|error| error.inside(name))?;
-    }
-    Ok(())
-}
-
-fn nanoseconds(reader: &mut Reader<'_>, name: &str, to: &mut u64) -> Read<()> {
-    if !reader.null() {
-        *to = reader
-            .integer("nanoseconds since 1970, from 0 to 18446744073709551615")
-            .map_err(|error| error.inside(name))?;
-    }
-    Ok(())
-}
-
-/// An enum by number, or by name.
-fn enumerated<T: Default>(reader: &mut Reader<'_>, name: &str, of: impl Fn(&str) -> T) -> Read<T> {
-    if reader.null() {
-        return Ok(T::default());
-    }
-    let read = match reader.next_byte() {
-        Some(b'"') => reader.string(),
-        _ => reader.integer("a number or a name").map(|number: i32| Cow::Owned(number.to_string())),
-    };
-    read.map(|text| of(&text)).map_err(|error| error.inside(name))
-}
-
-/// Unknown names and numbers are unspecified, as in protobuf.
-fn kind(text: &str) -> SpanKind {
-    match text.strip_prefix("SPAN_KIND_").unwrap_or(text) {
-        "INTERNAL" | "1" => SpanKind::Internal,
-        "SERVER" | "2" => SpanKind::Server,
-        "CLIENT" | "3" => SpanKind::Client,
-        "PRODUCER" | "4" => SpanKind::Producer,
-        "CONSUMER" | "5" => SpanKind::Consumer,
-        _ => SpanKind::Unspecified,
-    }
-}
-
-fn status(text: &str) -> SpanStatus {
-    match text.strip_prefix("STATUS_CODE_").unwrap_or(text) {
-        "OK" | "1" => SpanStatus::Ok,
-        "ERROR" | "2" => SpanStatus::Error,
-        _ => SpanStatus::Unset,
-    }
-}
-
-/// Bytes of an id, whatever their number up to one more than any id has.
-#[derive(Clone, Copy, Default)]
-struct Id {
-    bytes: [u8; 17],
-    length: usize,
-}
-
-impl Id {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    fn read(&mut self, reader: &mut Reader<'_>, name: &str) -> Read<()> {
-        let mut begin = *reader;
-        let Some(text) = optional_text(reader).map_err(|error| error.inside(name))? else { return Ok(()) };
-        // Base64 ids are the usual mistake of a protobuf library; they can only be told apart while they are text.
-        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(begin.expected("hexadecimal digits (OTLP/JSON ids are not base64)").inside(name));
-        }
-        *self = Self::default();
-        for pair in text.as_bytes().chunks(2).take(self.bytes.len()) {
-            let digit =
-                |index: usize| pair.get(index).and_then(|digit| char::from(*digit).to_digit(16)).unwrap_or(0) as u8;
-            self.bytes[self.length] = digit(0) << 4 | digit(1);
-            self.length += 1;
-        }
-        // Half a byte too much makes the length wrong, which it is.
-        if text.len() % 2 == 1 {
-            self.length = 1;
-        }
-        Ok(())
-    }
-}
-
-/// An `EntityRef` in protobuf.
-fn entity_ref(reader: &mut Reader<'_>) -> Read<Vec<u8>> {
-    let mut entity = Vec::new();
-    let mut members = reader.object()?;
-    while let Some(key) = reader.key(&mut members)? {
-        let field = match &*key {
-            "schemaUrl" => 1,
-            "type" => 2,
-            "idKeys" => 3,
-            "descriptionKeys" => 4,
-            _ => {
-                reader.skip()?;
-                continue;
-            }
-        };
-        if field < 3 {
-            if let Some(text) = optional_text(reader).map_err(|error| error.inside(&key))? {
-                wire::length_delimited(&mut entity, field, text.as_bytes());
-            }
-        } else {
-            each(reader, &key, &mut 0, |reader, _| {
-                let text = reader.string()?;
-                wire::length_delimited(&mut entity, field, text.as_bytes());
-                Ok(())
-            })?;
-        }
-    }
-    Ok(entity)
 }

@@ -194,6 +194,7 @@ impl Sink {
 }
 
 /// A resource that is added when a scope with spans shows that it is needed.
+#[derive(Default)]
 pub(super) struct PendingResource {
     pub row: Resource,
     pub added: Option<u32>,

@@ -2,7 +2,11 @@
 
 use memchr::memchr2_iter;
 
-use super::{REDACTED, key::names_secret, text::Edit};
+use super::{
+    REDACTED,
+    key::names_secret,
+    text::{Edit, ends_word},
+};
 
 /// Longest name that is looked at: names are words, and a text of one long word must not cost the square of its length.
 const MAX_NAME_BYTES: usize = 64;
@@ -60,8 +64,8 @@ fn value_behind(text: &str, from: usize) -> (usize, usize) {
         let end = text[begin..].find([char::from(mark), '\\']).map_or(text.len(), |offset| begin + offset);
         return (begin, end);
     }
-    let ends = |char: char| char.is_whitespace() || matches!(char, '"' | '\'' | ';' | '&' | ',' | ')' | '}');
-    (begin, text[begin..].find(ends).map_or(text.len(), |offset| begin + offset))
+    let ends = |byte: u8| ends_word(byte) || matches!(byte, b';' | b'&' | b',' | b')' | b'}');
+    (begin, text[begin..].bytes().position(ends).map_or(text.len(), |offset| begin + offset))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(super) fn without_credentials(text: &str) -> Option<String> {
         let Some(scheme) = scheme_before(bytes, space) else { continue };
         let begin = space + bytes[space..].iter().take_while(|byte| **byte == b' ').count();
         let rest = &text[begin..];
-        let credentials = &rest[..rest.find(|char| ends_word(char) || char == ',').unwrap_or(rest.len())];
+        let credentials = &rest[..rest.bytes().position(|byte| ends_word(byte) || byte == b',').unwrap_or(rest.len())];
         if is_secret(scheme, credentials) {
             edit.replace(begin..begin + credentials.len(), REDACTED);
         }

@@ -164,7 +164,14 @@ pub(super) fn names_secret(word: &str, value: &str) -> bool {
 
 /// Whether a normalised key holds a secret; `Some(true)` when it is a plural.
 fn secret(name: &str) -> Option<bool> {
-    let word = SECRETS.into_iter().find(|word| name.contains(word))?;
+    let word = (0..name.len()).find_map(|at| {
+        let rest = &name.as_bytes()[at..];
+        // Most letters begin none of the words, so this is one look at each.
+        if !matches!(rest[0], b'a' | b'c' | b'p' | b's' | b't') {
+            return None;
+        }
+        SECRETS.into_iter().find(|word| rest.starts_with(word.as_bytes()))
+    })?;
     let last = name.rsplit(['.', '_']).next().unwrap_or_default();
     let describes = DESCRIPTIONS.contains(&last);
     (!describes).then(|| word == "token" && last == "tokens")

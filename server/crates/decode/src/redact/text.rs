@@ -19,6 +19,10 @@ pub(super) enum Shape {
     Fragment,
 }
 
+impl Shape {
+    pub const COUNT: usize = 4;
+}
+
 /// The text without secrets; `None` when it has none.
 pub(super) fn redacted(text: &str, shape: Shape, counts: &mut RedactionCounts) -> Option<String> {
     if shape == Shape::Text && !suspicious(text) {
@@ -37,7 +41,9 @@ pub(super) fn redacted(text: &str, shape: Shape, counts: &mut RedactionCounts) -
     step(Rule::AuthScheme, &auth::without_credentials);
     step(Rule::Assignment, &assignment::without_values);
     step(Rule::Email, &email::without_addresses);
-    step(Rule::Card, &card::without_numbers);
+    if has_long_number(text.as_bytes()) {
+        step(Rule::Card, &card::without_numbers);
+    }
     match clean {
         Cow::Owned(clean) => Some(clean),
         Cow::Borrowed(_) => None,
@@ -78,6 +84,9 @@ impl<'a> Edit<'a> {
     /// Replaces a range behind all that were replaced before.
     pub fn replace(&mut self, range: std::ops::Range<usize>, with: &str) {
         debug_assert!(range.start >= self.copied, "replacements come in order");
+        if !self.changed {
+            self.out.reserve(self.text.len() + with.len());
+        }
         self.out.push_str(&self.text[self.copied..range.start]);
         self.out.push_str(with);
         self.copied = range.end;
@@ -93,7 +102,8 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// True where a word of a text ends: white space, control characters, quotes and angle brackets.
-pub(super) fn ends_word(char: char) -> bool {
-    char.is_whitespace() || char.is_control() || matches!(char, '"' | '\'' | '`' | '<' | '>')
+/// True where a word of a text ends: white space, control characters, quotes and angle brackets. All of ASCII, so that words can be looked for
+/// byte by byte; a space beyond ASCII makes a word longer, and what is taken out too.
+pub(super) fn ends_word(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b'"' | b'\'' | b'`' | b'<' | b'>' | 0x7f)
 }

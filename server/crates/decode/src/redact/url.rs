@@ -1,5 +1,7 @@
 //! Users, passwords and query values in URLs.
 
+use memchr::memchr2;
+
 use super::{
     REDACTED,
     text::{Edit, Shape, ends_word},
@@ -38,6 +40,9 @@ fn user_info(rest: &str) -> Option<usize> {
 
 /// The text with `[redacted]` for the values in queries and fragments of its URLs and paths.
 pub(super) fn without_values(text: &str, shape: Shape) -> Option<String> {
+    if matches!(shape, Shape::Text | Shape::Url) && memchr2(b'?', b'#', text.as_bytes()).is_none() {
+        return None;
+    }
     let mut edit = Edit::new(text);
     match shape {
         Shape::Query => parts(text, usize::from(text.starts_with('?')), Bare::IsValue, &mut edit),
@@ -99,9 +104,20 @@ fn parts(text: &str, begin: usize, bare: Bare, edit: &mut Edit<'_>) {
 
 /// The words of a text with their places; a text that is a URL is one word.
 fn words(text: &str, shape: Shape) -> impl Iterator<Item = (usize, &str)> {
-    let whole = (shape != Shape::Text).then_some((0, text));
-    let among = (shape == Shape::Text).then(|| text.split(ends_word)).into_iter().flatten();
-    whole.into_iter().chain(among.map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word)))
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        if from > text.len() {
+            return None;
+        }
+        let rest = &text[from..];
+        let length = match shape {
+            Shape::Text => rest.bytes().position(ends_word).unwrap_or(rest.len()),
+            Shape::Url | Shape::Query | Shape::Fragment => rest.len(),
+        };
+        let start = from;
+        from += length + 1;
+        Some((start, &rest[..length]))
+    })
 }
 
 #[cfg(test)]

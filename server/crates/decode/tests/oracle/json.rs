@@ -324,3 +324,18 @@ fn limits_hold_in_json_too() {
     assert_eq!((span.events().count(), span.links().count(), span.dropped()), (1, 0, 3));
     assert_eq!(decoded.message(), "1 values cut; 1 attributes dropped; 1 events dropped; 1 links dropped");
 }
+
+#[test]
+fn spans_of_scopes_beyond_the_limit_are_rejected() {
+    let span = r#"{"traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "eee19b7ec3c1b174"}"#;
+    let scope = format!(r#"{{"scope": {{"attributes": [{{"key": "a"}}]}}, "spans": [{span}, {span}]}}"#);
+    let body = format!(
+        r#"{{"resourceSpans": [{{"resource": {{}}, "scopeSpans": [{scope}, {{"scope": {{"name": "empty"}}}}, {scope}, {scope}]}}]}}"#
+    );
+
+    let decoded = decode_traces(body.as_bytes(), &Limits { scopes: 2, ..Limits::default() }).unwrap();
+
+    assert_eq!((decoded.batch.len(), decoded.batch.scopes.len(), decoded.batch.attribute_keys.len()), (4, 2, 2));
+    assert_eq!(decoded.rejected.reasons, [(Reason::ScopeLimit, 2)]);
+    assert!(decoded.message().contains("resourceSpans[0].scopeSpans[3].spans[0]"), "{}", decoded.message());
+}

@@ -125,6 +125,16 @@ impl SpanBatchBuilder {
         count(self.batch.resources.len() - 1)
     }
 
+    /// Sets the schema URL of a resource, which may be known only behind its scopes.
+    pub fn resource_schema_url(&mut self, resource: u32, schema_url: StrId) {
+        self.batch.resources[resource as usize].schema_url = schema_url;
+    }
+
+    /// Sets the schema URL of a scope, which may be known only behind its spans.
+    pub fn scope_schema_url(&mut self, scope: u32, schema_url: StrId) {
+        self.batch.scopes[scope as usize].schema_url = schema_url;
+    }
+
     /// Adds a scope.
     pub fn scope(&mut self, scope: Scope) -> u32 {
         self.batch.scopes.push(scope);

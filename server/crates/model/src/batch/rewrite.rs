@@ -19,6 +19,19 @@ impl SpanBatch {
         self.links.iter_mut().for_each(|link| rewrite(&mut link.trace_state));
     }
 
+    /// Shows the ids that [`Self::rewrite_text`] replaces, each as often as it stands there.
+    pub fn visit_text(&self, mut visit: impl FnMut(StrId)) {
+        self.resources.iter().for_each(|resource| visit(resource.schema_url));
+        for scope in &self.scopes {
+            [scope.name, scope.version, scope.schema_url].into_iter().for_each(&mut visit);
+        }
+        let columns = &self.spans;
+        columns.name.iter().chain(&columns.trace_state).chain(&columns.status_message).for_each(|id| visit(*id));
+        self.attribute_keys.iter().for_each(|id| visit(*id));
+        self.events.iter().for_each(|event| visit(event.name));
+        self.links.iter().for_each(|link| visit(link.trace_state));
+    }
+
     /// Reads the identity of all resources from their attributes again, after these changed.
     pub fn identify_resources(&mut self) {
         for index in 0..self.resources.len() {

@@ -6,7 +6,10 @@ use base64::{
 };
 use spillway_model::batch::{StrId, Value};
 
-use super::{Walk, each, optional_text};
+use super::{
+    Walk,
+    field::{each, optional_text},
+};
 use crate::{
     Limits,
     json::Reader,

@@ -1,6 +1,9 @@
 //! Nested values in OTLP's own encoding: how arrays and maps are kept in a batch.
 
-use super::{Reader, array, map};
+use super::{
+    Reader,
+    value::{array, map},
+};
 use crate::otlp::{
     error::Read,
     value::{Budget, Tree},
