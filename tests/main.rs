@@ -2,6 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod attacker;
+mod author;
 mod browser;
+mod closed_loop;
+mod crash;
 mod harness;
+mod house;
 mod operator;
+mod sdk;
+mod service;

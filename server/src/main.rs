@@ -1,1 +1,205 @@
-fn main() {}
+//! Arguments → configuration → [`Server::bind`] → wait for a signal → shut down.
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use spillway::{config, server::{BindError, Server}};
+
+/// `sysexits.h`: the configuration or the command line is wrong.
+const EX_USAGE: u8 = 64;
+/// `sysexits.h`: something that it needs (a port, the data directory) is not to be had.
+const EX_UNAVAILABLE: u8 = 69;
+
+#[derive(Parser)]
+#[command(
+    name = "spillway",
+    version,
+    about = "Traces, live topology and programmable load shedding in one program",
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  \
+        spillway serve                                   http://127.0.0.1:7070, data in ./data\n  \
+        spillway serve --demo                            the same, with a demo shop that sends data\n  \
+        spillway serve --listen 127.0.0.1:0 --otlp-grpc off\n  \
+        spillway demo --spillway-url http://127.0.0.1:7070\n  \
+        spillway config                                  every value and where it came from\n\n\
+        Every setting is also a variable: SPILLWAY_LISTEN, SPILLWAY_ADMIN_TOKEN, SPILLWAY_RETENTION_SPANS, …"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Collect, store, show, decide
+    #[command(args_override_self = true, after_help = "Examples:\n  \
+        spillway serve --data-dir /var/lib/spillway\n  \
+        SPILLWAY_ADMIN_TOKEN=… SPILLWAY_INGEST_KEY=… spillway serve --listen 0.0.0.0:7070 --behind-tls-proxy --allowed-hosts spillway.example.com")]
+    Serve(ServeArgs),
+    /// Run a small shop of real services that sends its telemetry here
+    Demo(spillway_demo::Args),
+    /// Print every value and where it came from
+    Config(ServeArgs),
+    /// Compile an uploaded rule; started by the server, never by hand
+    #[command(hide = true)]
+    CompileWorker,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Address of the web interface and the API, or `off` [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Address of the OTLP/HTTP receiver, or `off` [default: 127.0.0.1:4318]
+    #[arg(long, value_name = "ADDRESS")]
+    otlp_http: Option<String>,
+    /// Address of the OTLP/gRPC receiver, or `off` [default: 127.0.0.1:4317]
+    #[arg(long, value_name = "ADDRESS")]
+    otlp_grpc: Option<String>,
+    /// Directory of the SQLite files [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// TOML file with the same keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Start the demo shop beside the server
+    #[arg(long)]
+    demo: bool,
+    /// PEM file of the server's certificate chain
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// PEM file of its private key
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// A proxy in front ends TLS
+    #[arg(long)]
+    behind_tls_proxy: bool,
+    /// Host names besides loopback that requests may name, separated by commas
+    #[arg(long, value_name = "HOSTS")]
+    allowed_hosts: Option<String>,
+    /// `text` or `json` [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// What is logged, such as `info,spillway::ingest=debug` [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log_filter: Option<String>,
+    /// How long spans are kept, such as 7d [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    retention: Option<String>,
+}
+
+impl ServeArgs {
+    /// As the highest layer of the configuration. Secrets have no flag: the process list shows flags to everybody.
+    fn layers(self) -> (Vec<(&'static str, String)>, Option<PathBuf>) {
+        let on = |flag: bool| flag.then(|| "true".to_owned());
+        let flags = [
+            ("listen", self.listen),
+            ("otlp_http", self.otlp_http),
+            ("otlp_grpc", self.otlp_grpc),
+            ("data_dir", self.data_dir),
+            ("demo", on(self.demo)),
+            ("tls.cert", self.tls_cert),
+            ("tls.key", self.tls_key),
+            ("behind_tls_proxy", on(self.behind_tls_proxy)),
+            ("allowed_hosts", self.allowed_hosts),
+            ("log_format", self.log_format),
+            ("log_filter", self.log_filter),
+            ("retention.spans", self.retention),
+        ];
+        (flags.into_iter().filter_map(|(key, text)| text.map(|text| (key, text))).collect(), self.config)
+    }
+
+    fn load(self) -> Result<(config::Layered, config::Config), config::ConfigError> {
+        let (flags, file) = self.layers();
+        let variables: BTreeMap<String, String> = std::env::vars().collect();
+        let layers = config::load(&flags, &variables, file)?;
+        let config = config::Config::from_layers(&layers)?;
+        Ok((layers, config))
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Serve(args) => serve(args),
+        Command::Demo(args) => spillway_demo::main(args),
+        Command::Config(args) => print_config(args),
+        Command::CompileWorker => spillway_plugin_host::compile_worker_main(),
+    }
+}
+
+fn refuse(error: &dyn std::error::Error) {
+    eprint!("spillway: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprint!(": {cause}");
+        source = cause.source();
+    }
+    eprintln!();
+}
+
+fn print_config(args: ServeArgs) -> ExitCode {
+    let (flags, file) = args.layers();
+    let variables: BTreeMap<String, String> = std::env::vars().collect();
+    let layers = match config::load(&flags, &variables, file) {
+        Ok(layers) => layers,
+        Err(error) => {
+            refuse(&error);
+            return ExitCode::from(EX_USAGE);
+        }
+    };
+    for (value, setting) in layers.iter().zip(config::SETTINGS) {
+        println!("{:<24} {:<20} # {}; {}", value.key, value.shown(), value.origin, setting.help);
+    }
+    match config::Config::from_layers(&layers) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            refuse(&error);
+            ExitCode::from(EX_USAGE)
+        }
+    }
+}
+
+fn serve(args: ServeArgs) -> ExitCode {
+    let config = match args.load() {
+        Ok((_, config)) => config,
+        Err(error) => {
+            refuse(&error);
+            return ExitCode::from(EX_USAGE);
+        }
+    };
+    if let Err(error) = spillway::log::install(&config) {
+        refuse(&error);
+        return ExitCode::from(EX_USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            refuse(&error);
+            return ExitCode::from(EX_UNAVAILABLE);
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let server = Server::bind(config).await?;
+        for listener in server.listeners() {
+            println!("listening {} {}", listener.name, listener.url);
+        }
+        server.run(spillway::signal::stop()).await;
+        Ok::<(), BindError>(())
+    });
+    // Whatever blocking work is left holds no acknowledged data: the writer has been awaited.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            refuse(&error);
+            ExitCode::from(EX_UNAVAILABLE)
+        }
+    }
+}

@@ -51,6 +51,43 @@ impl Client {
         .await
     }
 
+    /// As [`Self::send`], but `None` when the connection breaks before the whole answer is there.
+    pub async fn try_send(&self, request: Request<Bytes>) -> Option<Answer> {
+        let exchange = async {
+            let (head, body) = self.pool.request(request.map(Full::new)).await.ok()?.into_parts();
+            let body = Limited::new(body, LARGEST).collect().await.ok()?;
+            Some(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?}"))
+    }
+
+    /// As [`Self::json`], but `None` when the connection breaks before the whole answer is there.
+    pub async fn try_json(&self, method: Method, url: &str, document: &Value) -> Option<Answer> {
+        let request = Request::builder().method(method).uri(url).header(header::CONTENT_TYPE, "application/json");
+        self.try_send(request.body(document.to_string().into()).unwrap()).await
+    }
+
+    /// The status alone, for answers whose body never ends.
+    pub async fn status(&self, request: Request<Bytes>) -> StatusCode {
+        let name = format!("{} {}", request.method(), request.uri());
+        let answer = tokio::time::timeout(PATIENCE, self.pool.request(request.map(Full::new))).await;
+        answer.unwrap_or_else(|_| panic!("{name}: no answer within {PATIENCE:?}")).unwrap().status()
+    }
+
+    /// What a stream says within a time.
+    pub async fn first_bytes(&self, url: &str, within: Duration) -> String {
+        let mut body = self.pool.request(Request::get(url).body(Full::default()).unwrap()).await.unwrap().into_body();
+        let mut text = Vec::new();
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                text.extend_from_slice(&frame.into_data().unwrap_or_default());
+            }
+        };
+        // A stream never ends by itself: the time is its end.
+        let _ = tokio::time::timeout(within, read).await;
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     pub async fn send(&self, request: Request<Bytes>) -> Answer {
         let name = format!("{} {}", request.method(), request.uri());
         let exchange = async {

@@ -2,13 +2,15 @@
 //! failure shows what the processes said last.
 
 mod browser;
+pub mod clock;
 mod driver;
 mod eventually;
 mod http;
 mod process;
 mod server;
+pub mod telemetry;
 
 pub use browser::{Browser, View};
 pub use eventually::eventually;
-pub use http::Client;
+pub use http::{Answer, Client};
 pub use server::Server;

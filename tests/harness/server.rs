@@ -34,8 +34,17 @@ impl Server {
         Self::start_in(tempfile::tempdir().unwrap(), args).await
     }
 
+    /// Starts it with more environment variables.
+    pub async fn start_with_variables(variables: &[(&str, &str)]) -> Self {
+        Self::launch(tempfile::tempdir().unwrap(), &[], variables).await
+    }
+
     /// Starts it on a folder that another one left, as after an upgrade or a crash.
     pub async fn start_in(data: TempDir, args: &[&str]) -> Self {
+        Self::launch(data, args, &[]).await
+    }
+
+    async fn launch(data: TempDir, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));
         // The settings of whoever runs the tests must not decide how they end.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPILLWAY_")) {
@@ -45,6 +54,7 @@ impl Server {
         for listener in ["--listen", "--otlp-http", "--otlp-grpc"] {
             command.args([listener, "127.0.0.1:0"]);
         }
+        command.envs(variables.iter().copied());
         let mut process = Process::spawn("spillway serve", command.args(args));
 
         let mut addresses = [None, None, None];
@@ -75,6 +85,13 @@ impl Server {
         self.signal("TERM").await;
         let code = self.process.ended(DRAINED).await;
         (code, self.data)
+    }
+
+    /// Ends it as a crash does, and returns its folder.
+    pub async fn kill(mut self) -> TempDir {
+        self.signal("KILL").await;
+        self.process.ended(DRAINED).await;
+        self.data
     }
 
     /// What it said last, for the message of a failure.

@@ -11,6 +11,7 @@ pub mod environment_select;
 pub mod help;
 pub mod icon;
 pub mod incident_bar;
+pub mod map;
 pub mod node_panel;
 pub mod onboarding;
 pub mod panel;

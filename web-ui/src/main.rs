@@ -12,5 +12,8 @@ mod state;
 
 fn main() {
     crash::report_panics();
+    if let Some(boot) = leptos::prelude::document().get_element_by_id("boot") {
+        boot.remove();
+    }
     leptos::mount::mount_to_body(app::App);
 }

@@ -7,9 +7,9 @@ use spillway_view::format;
 use super::icon::icon;
 use crate::state::{Address, Clock, Live, Remote, address::Step, clock, live::Connection};
 
-/// The pill, and the button that pauses.
+/// The pill; on pages that draw the topology also what holds it still and what turns it back.
 #[component]
-pub fn ConnectionPill(live: Live, address: Address) -> impl IntoView {
+pub fn ConnectionPill(live: Live, address: Address, steer: Memo<bool>) -> impl IntoView {
     let at = address.memo("at");
     let face = move || {
         if let Some(at) = at.get() {
@@ -51,16 +51,18 @@ pub fn ConnectionPill(live: Live, address: Address) -> impl IntoView {
         <Show
             when=move || at.get().is_some()
             fallback=move || {
-                view! {
+                (steer.get() || paused()).then(|| view! {
                     <button type="button" class="button" data-testid="pause" aria-pressed=move || paused().to_string() on:click=move |_| live.pause(!live.paused.get_untracked())>
                         {move || if paused() { view! { {icon("play")} <span class="wide">"Go on"</span> }.into_any() } else { view! { {icon("pause")} <span class="wide">"Pause"</span> }.into_any() }}
                     </button>
-                }
+                })
             }
         >
             <button type="button" class="button button--primary" on:click=move |_| address.set(Step::Push, "at", None)>{icon("play")} <span class="wide">"Back to now"</span></button>
         </Show>
-        <TimeTravel address />
+        <Show when=move || steer.get()>
+            <TimeTravel address />
+        </Show>
     }
 }
 

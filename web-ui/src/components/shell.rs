@@ -119,7 +119,7 @@ fn TopBar(address: Address, live: Live) -> impl IntoView {
                 <FilterField address />
             </Show>
             <span class="topbar__gap"></span>
-            <ConnectionPill live address />
+            <ConnectionPill live address steer=filtered />
         </header>
     }
 }

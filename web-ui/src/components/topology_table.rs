@@ -12,7 +12,7 @@ use crate::state::{Address, Live, address::Step};
 /// One row an edge; sick ones first.
 #[component]
 pub fn TopologyTable(live: Live, address: Address) -> impl IntoView {
-    let rows = move || {
+    move || {
         let rows = live.with(rows);
         if rows.is_empty() {
             return states::empty(
@@ -42,8 +42,7 @@ pub fn TopologyTable(live: Live, address: Address) -> impl IntoView {
             </div>
         }
         .into_any()
-    };
-    rows
+    }
 }
 
 struct RowOf {

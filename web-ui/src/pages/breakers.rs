@@ -180,7 +180,7 @@ fn health_list(list: EventList, shown: impl Fn(&str) -> bool) -> AnyView {
             && later.status == earlier.status
             && later.detail == earlier.detail
     });
-    events.sort_by(|a, b| b.at.cmp(&a.at));
+    events.sort_by_key(|event| std::cmp::Reverse(event.at));
     events.truncate(50);
     if events.is_empty() {
         return view! { <p class="panel__facts">"No health report in this time."</p> }.into_any();

@@ -127,7 +127,7 @@ fn ServiceRow(
         node.with(|node| {
             node.as_ref().map(|node| {
                 let reason = node.health_reason.clone().unwrap_or_default();
-                view! { <span class="state" data-state=words::health(node.health) title=reason>{icon::health(node.health, false)} " " {words::health(node.health)}</span> }
+                view! { <span class="state" data-state=words::health(node.health) title=reason>{icon::health(node.health, false)} <span class="services__state">{words::health(node.health)}</span></span> }
             })
         })
     };

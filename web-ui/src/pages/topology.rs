@@ -9,6 +9,7 @@ use crate::{
         edge_panel::EdgePanel,
         icon::{glyph, icon},
         incident_bar::IncidentBar,
+        map::TopologyMap,
         node_panel::NodePanel,
         onboarding::Onboarding,
         segmented::{Choice, Segmented},
@@ -117,7 +118,6 @@ fn Map(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl 
         <div class="topology__foot">
             <Segmented label="Show as".to_owned() choices chosen choose />
             <Legend />
-            <span class="topbar__gap"></span>
             <Show when=move || demo.get()>
                 <button type="button" class="button" data-testid="demo" on:click=move |_| address.change(Step::Push, |query| {
                     Selection::set(None, query);
@@ -132,8 +132,9 @@ fn Map(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl 
 /// The canvas knows selections as a signal of its own; the address is where a selection lives.
 #[component]
 fn Canvas(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl IntoView {
-    let _ = selected;
-    view! { <TopologyTable live address /> }
+    let on_select = Callback::new(move |selection: Option<Selection>| address.change(Step::Push, |query| Selection::set(selection.as_ref(), query)));
+    let still = Signal::derive(move || live.paused.get() || live.in_the_past());
+    view! { <TopologyMap topology=live.shown version=live.version selected on_select still /> }
 }
 
 #[component]

@@ -24,7 +24,7 @@ pub const PLACES: [Place; 7] = [
     Place { key: "t", path: "/topology", name: "Topology", icon: "topology" },
     Place { key: "s", path: "/services", name: "Services", icon: "services" },
     Place { key: "r", path: "/traces", name: "Traces", icon: "traces" },
-    Place { key: "b", path: "/breakers", name: "Breakers & health", icon: "breakers" },
+    Place { key: "b", path: "/breakers", name: "Breakers", icon: "breakers" },
     Place { key: "p", path: "/plugins", name: "Plugins", icon: "plugins" },
     Place { key: "d", path: "/decisions", name: "Decisions", icon: "decisions" },
     Place { key: "e", path: "/settings", name: "Settings", icon: "settings" },
@@ -60,11 +60,7 @@ pub fn listen(address: Address, help: RwSignal<bool>) {
         let after_g = now - g_at.get_value() < CHORD_MS;
         g_at.set_value(if key == "g" { now } else { 0 });
         match key.as_str() {
-            "/" => {
-                if focus("[data-filter]") {
-                    event.prevent_default();
-                }
-            }
+            "/" if focus("[data-filter]") => event.prevent_default(),
             "?" => help.update(|open| *open = !*open),
             key if after_g => {
                 if let Some(place) = PLACES.iter().find(|place| place.key == key) {
@@ -83,7 +79,7 @@ fn escape(address: Address, help: RwSignal<bool>) {
         help.set(false);
         return;
     }
-    if let Some(field) = document().active_element().filter(|element| is_field(element)) {
+    if let Some(field) = document().active_element().filter(is_field) {
         // First out of the field, so that a second Esc closes the panel.
         if let Some(field) = field.dyn_ref::<HtmlElement>() {
             let _ = field.blur();

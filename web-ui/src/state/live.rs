@@ -259,10 +259,10 @@ fn environment(
     Memo::new(move |_| {
         arrived.track();
         let env = env.get();
-        if env.is_none() {
-            if let Some(first) = first.get_value() {
-                return first;
-            }
+        if env.is_none()
+            && let Some(first) = first.get_value()
+        {
+            return first;
         }
         let environment = newest.with_value(|newest| Environment::read(env.as_deref(), newest));
         if env.is_none() && environment != Environment::All {

@@ -86,11 +86,14 @@ pub struct Lane {
     pub stretches: Vec<Stretch>,
 }
 
+/// Who holds a breaker: caller, callee, the caller's instance, the breaker's own name.
+type Holder<'a> = (&'a str, &'a str, &'a str, &'a str);
+
 /// Lanes over `from..to` out of events in any order. A heartbeat that repeats the state lengthens its stretch.
 pub fn lanes(events: &[EventRecord], from: Timestamp, to: Timestamp) -> Vec<Lane> {
     let width = (to.unix_ms() - from.unix_ms()).max(1) as f64;
     let place = |at: Timestamp| ((at.unix_ms() - from.unix_ms()) as f64 / width).clamp(0.0, 1.0);
-    let mut by_breaker: BTreeMap<(&str, &str, &str, &str), Vec<(Timestamp, BreakerState)>> = BTreeMap::new();
+    let mut by_breaker: BTreeMap<Holder<'_>, Vec<(Timestamp, BreakerState)>> = BTreeMap::new();
     for record in events {
         if let Event::Breaker(event) = &record.event {
             by_breaker

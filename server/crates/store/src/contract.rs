@@ -1,7 +1,110 @@
 //! What every engine must do, as tests that know no engine.
 //!
-//! An engine's tests call its functions with a factory that opens it; results are compared with [`crate::memory`], which does the
-//! same in the plainest possible way.
+//! An engine implements [`Engine`] (a place that can be opened again and again) and instantiates [`crate::contract_suite!`]. Most tests do the
+//! same to the engine and to the oracle ([`crate::memory`]), with generated data, and compare what they answer.
 
+use std::future::Future;
+
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, TestRunner},
+};
+
+use crate::{ControlStore, DecisionLog, EventLog, Projector, Retention, RollupReader, SpanReader, Writer};
+
+pub mod control;
+pub mod events;
 pub mod generate;
 pub mod plain;
+pub mod rollups;
+pub mod spans;
+
+/// A place where an engine keeps things, empty at first.
+pub trait Engine: Send + Sync {
+    /// Reads.
+    type Store: SpanReader + EventLog + RollupReader + Projector + Retention + ControlStore + DecisionLog + 'static;
+    /// Writes.
+    type Writer: Writer + 'static;
+
+    /// Opens what is there.
+    fn open(&self) -> impl Future<Output = (Self::Store, Self::Writer)> + Send;
+
+    /// Opens it again, as after a restart of the program.
+    fn restart(
+        &self,
+        store: Self::Store,
+        writer: Self::Writer,
+    ) -> impl Future<Output = (Self::Store, Self::Writer)> + Send {
+        async move {
+            drop((store, writer));
+            self.open().await
+        }
+    }
+}
+
+/// Runs a test for generated values, in a runtime of its own. Failures are shrunk.
+fn check<S: Strategy>(cases: u32, strategy: S, test: impl AsyncFn(S::Value)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime can be built");
+    // A failing case is printed; a file of past failures in a dependency's folder would be lost.
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&strategy, |value| {
+        runtime.block_on(test(value));
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+/// All tests of the suite, for an engine: `contract_suite!(name_of_module, make)`, where `make()` gives a new, empty [`Engine`].
+#[macro_export]
+macro_rules! contract_suite {
+    ($module:ident, $make:expr) => {
+        $crate::contract_suite! {
+            @tests $module, $make,
+            spans: [
+                a_search_finds_what_the_oracle_finds,
+                pages_stay_the_same_under_writes,
+                a_cursor_of_another_store_is_refused,
+                a_trace_has_each_span_once_in_order,
+                a_repeated_request_changes_nothing,
+                a_restart_keeps_everything,
+                replay_gives_every_batch_in_order,
+                a_large_trace_and_extremes_come_back,
+                retention_keeps_what_is_newer,
+            ],
+            events: [
+                repeats_and_conflicts_are_those_of_the_oracle,
+                pages_and_states_are_those_of_the_oracle,
+                an_id_is_free_again_after_a_day,
+            ],
+            rollups: [
+                sums_are_those_of_the_oracle_across_restarts,
+                a_fact_taken_back_leaves_nothing,
+                a_fact_far_in_the_future_is_not_summed_up,
+            ],
+            control: [
+                an_upload_is_stored_once,
+                one_version_of_a_name_is_active,
+                only_what_is_off_can_be_deleted,
+                a_plugin_keeps_its_values,
+                decisions_are_paged_newest_first,
+                ticks_are_read_in_order,
+                history_is_forgotten_by_age,
+            ]
+        }
+    };
+    (@tests $module:ident, $make:expr, $($part:ident: [$($test:ident),* $(,)?]),*) => {
+        mod $module {
+            #[expect(unused_imports, reason = "a maker may be a path or a closure")]
+            use super::*;
+            $($(
+                #[test]
+                fn $test() {
+                    $crate::contract::$part::$test(&$make);
+                }
+            )*)*
+        }
+    };
+}

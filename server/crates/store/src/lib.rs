@@ -9,6 +9,8 @@ pub mod contract;
 pub mod control;
 pub mod error;
 pub mod events;
+#[cfg(feature = "contract")]
+pub mod memory;
 pub mod rollups;
 pub mod spans;
 

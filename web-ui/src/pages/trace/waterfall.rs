@@ -118,7 +118,9 @@ fn in_sight(scroller: NodeRef<Div>) -> (Memo<(usize, usize)>, impl Fn() + Copy) 
     let measure = move || {
         if let Some(scroller) = scroller.get_untracked() {
             top.set(f64::from(scroller.scroll_top()));
-            tall.set(f64::from(scroller.client_height()));
+            // Before the first layout it is as tall as all of its rows.
+            let window = window().inner_height().ok().and_then(|height| height.as_f64()).unwrap_or(800.0);
+            tall.set(f64::from(scroller.client_height()).min(window));
         }
     };
     Effect::new(move |_| {

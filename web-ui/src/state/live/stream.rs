@@ -21,7 +21,10 @@ pub enum Said {
     Refused,
 }
 
-const EVENTS: [(&str, fn(String) -> Said); 4] =
+/// An event's name and what its data mean.
+type Meaning = (&'static str, fn(String) -> Said);
+
+const EVENTS: [Meaning; 4] =
     [("snapshot", Said::Snapshot), ("delta", Said::Delta), ("decisions", Said::Decisions), ("plugins", Said::Plugins)];
 
 /// An open stream.

@@ -98,7 +98,7 @@ impl<'a> BlockReader<'a> {
     /// # Errors
     /// [`BlockError`] when a section cannot be right.
     pub fn head(&self) -> Result<Head, BlockError> {
-        let mut names = Names { text: String::new(), places: Vec::from_iter([0..0]) };
+        let mut names = Names { text: String::new(), places: std::iter::once(0..0).collect() };
         let section = self.frame.section(Section::Names)?;
         strings::read(Section::Names.name(), &section, |text| {
             let start = names.text.len();

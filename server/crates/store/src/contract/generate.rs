@@ -113,6 +113,28 @@ pub fn batch_of(origins: &[Origin]) -> SpanBatch {
     builder.finish()
 }
 
+/// Spans of the trace `trace_id(200)`, as one of many requests that carry it.
+pub fn one_trace(number: u16, spans: u32) -> SpanBatch {
+    let mut builder = SpanBatchBuilder::new();
+    let scope = add_scope(&mut builder, "production", "cart");
+    let name = builder.intern("a step");
+    for index in 0..spans {
+        let id = (u64::from(number) << 32) | u64::from(index) | (1 << 60);
+        let start_ns = EPOCH_NS + u64::from(index) * 1_000;
+        let row = SpanRow {
+            scope,
+            trace_id: trace_id(200),
+            span_id: SpanId(id.to_le_bytes()),
+            name,
+            start_ns,
+            end_ns: start_ns + 500,
+            ..SpanRow::default()
+        };
+        builder.span(&row);
+    }
+    builder.finish()
+}
+
 fn add_scope(builder: &mut SpanBatchBuilder, environment: &str, service: &str) -> u32 {
     let start = builder.attribute_count();
     for (key, value) in [("service.name", service), ("deployment.environment.name", environment)] {

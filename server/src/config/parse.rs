@@ -1,0 +1,103 @@
+//! Text to values. Each error says what would be right.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{Listen, LogFormat};
+
+pub(super) fn listen(text: &str) -> Result<Listen, String> {
+    if text == "off" {
+        return Ok(Listen::Off);
+    }
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse::<SocketAddr>().map(Listen::On).map_err(|_| "expected an address with a port such as 127.0.0.1:7070 or [::1]:7070, or `off`".into())
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" | "" => Ok(false),
+        _ => Err("expected `true` or `false`".into()),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("expected `text` or `json`".into()),
+    }
+}
+
+pub(super) fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// A whole number and its unit.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    Some((number.parse().ok()?, unit.trim()))
+}
+
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let bytes = number_and_unit(text).and_then(|(number, unit)| {
+        let factor: u64 = match unit {
+            "" | "B" => 1,
+            "kB" => 1_000,
+            "KiB" => 1 << 10,
+            "MB" => 1_000_000,
+            "MiB" => 1 << 20,
+            "GB" => 1_000_000_000,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        usize::try_from(number.checked_mul(factor)?).ok()
+    });
+    // The store addresses a batch with 32 bits.
+    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "expected a size up to 2GiB such as 64MiB or 500kB".into())
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = number_and_unit(text).and_then(|(number, unit)| {
+        let seconds: u64 = match unit {
+            "ms" => return Some(Duration::from_millis(number)),
+            "s" => 1,
+            "m" | "min" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        number.checked_mul(seconds).map(Duration::from_secs)
+    });
+    // A hundred years keep arithmetic in nanoseconds far from its end.
+    duration
+        .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(100 * 365 * 86_400))
+        .ok_or_else(|| "expected a time such as 7d, 12h, 30min, 10s or 500ms".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_with_their_units() {
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("500kB"), Ok(500_000));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for bad in ["", "MiB", "1XB", "-1", "99999999999GiB", "0"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "7", "0s", "99999999999999d", "d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_or_refused() {
+        assert_eq!(listen("off"), Ok(Listen::Off));
+        assert!(matches!(listen("localhost:0"), Ok(Listen::On(_))));
+        assert!(matches!(listen("[::1]:80"), Ok(Listen::On(_))));
+        assert!(listen(":7070").is_err() && listen("example.com").is_err());
+    }
+}

@@ -1,0 +1,56 @@
+//! `GET /api/v1/status`, `/healthz`, `/readyz` and `/metrics`: what the server says of itself.
+
+use axum::{Json, extract::State, response::IntoResponse};
+use http::{StatusCode, header};
+use spillway_api::{Status, Timestamp};
+use spillway_store::SpanReader as _;
+
+use crate::{app::App, http::error::ApiError};
+
+/// `GET /api/v1/status`.
+pub async fn get(State(app): State<App>) -> Result<Json<Status>, ApiError> {
+    let usage = app.store.usage().await?;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        started_at: Timestamp::from_unix_ns(app.started_at_ns),
+        listeners: app.listeners.get().cloned().unwrap_or_default(),
+        ingest_key_required: app.access.key_required(),
+        ingest: app.metrics.ingest(),
+        spans_stored: usage.spans,
+        bytes_stored: usage.bytes,
+        retention_s: app.config.retention_spans.as_secs(),
+        redacted: app.metrics.redactions(),
+        demo: app.demo.is_some(),
+    }))
+}
+
+/// `GET /healthz`: the process answers. Never depends on anything else, or an orchestrator would kill it for its disk's fault.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the store answers and the writer takes work.
+pub async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
+    if app.ingest.is_stopping() {
+        return Err(ApiError::unavailable("the server is stopping"));
+    }
+    app.store.usage().await.map_err(|error| ApiError::unavailable(format!("the store does not answer: {error}")))?;
+    Ok("ready\n")
+}
+
+/// `GET /metrics`: Prometheus text format.
+pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
+    let usage = app.store.usage().await?;
+    let gauges = [
+        ("spillway_store_spans", "Spans that are stored.", usage.spans as f64),
+        ("spillway_store_bytes", "Bytes on disk.", usage.bytes as f64),
+        ("spillway_ingest_budget_bytes", "Memory that is left for requests on their way to a commit.", app.ingest.budget_left_bytes() as f64),
+    ];
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.exposition(&gauges)))
+}
+
+/// `GET /api/v1/openapi.json`.
+pub async fn openapi(State(app): State<App>) -> impl IntoResponse {
+    let document = app.openapi.get().cloned().unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json")], document)
+}

@@ -1,0 +1,330 @@
+//! The way in: admission → decode → redact → queue → one writer, and an answer only after the commit.
+//!
+//! Every protocol takes the same way. Memory is budgeted in bytes *before* a body is read: a reservation of the request's
+//! size is held until its commit, and when the budget is spent senders are told to come back (503 and Retry-After), which OTLP
+//! clients obey. So the queue's length bounds itself, and so does the time that a request waits.
+
+pub mod body;
+pub mod otlp_grpc;
+pub mod otlp_http;
+pub mod webhook;
+pub mod writer;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use spillway_decode::{Limits, otlp, redact::{RedactionCounts, Redactor}};
+use spillway_model::event::Event;
+use spillway_store::{RequestDigest, StoreError, Write, WriteOutcome};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::{
+    clock, fault,
+    metrics::{Metrics, Source},
+};
+
+/// The budget is counted in KiB: a semaphore counts to 2^29 or so, memory goes further.
+const UNIT: usize = 1 << 10;
+/// Requests that wait for the writer. The byte budget binds long before unless requests are tiny.
+const QUEUE_REQUESTS: usize = 8_192;
+/// Bodies up to this are decoded in place: a hop to another thread would cost more than the work.
+const DECODE_INLINE: usize = 32 << 10;
+
+/// Encoding of an OTLP request, and so of its answer.
+pub use otlp::response::Encoding;
+
+/// Why a request was not stored.
+#[derive(Debug)]
+pub enum Refused {
+    /// The budget is spent or the queue is full.
+    Overloaded,
+    /// The body is larger than allowed.
+    TooLarge(String),
+    /// The body does not decode; says what and where.
+    Malformed(String),
+    /// An event id came again with other content.
+    Conflict(Arc<str>),
+    /// The disk is full.
+    Full,
+    /// The store failed; its error went to the log.
+    Failed,
+    /// The server is stopping.
+    Stopping,
+}
+
+impl Refused {
+    /// Label of the counter.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::TooLarge(_) => "too_large",
+            Self::Malformed(_) => "malformed",
+            Self::Conflict(_) => "conflict",
+            Self::Full => "disk_full",
+            Self::Failed => "store_failed",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// Spans that were stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSpans {
+    /// Spans that were refused one by one.
+    pub rejected: u64,
+    /// Why the first of them was.
+    pub message: String,
+    /// The sender's service: its environment, namespace and name, of the first resource.
+    pub service: Option<spillway_model::identity::ServiceKey>,
+}
+
+/// Events that were stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvents {
+    /// How many were new.
+    pub stored: u32,
+    /// How many were known.
+    pub repeated: u32,
+    /// Whose they are: of the first event.
+    pub service: Option<spillway_model::identity::ServiceKey>,
+}
+
+/// Memory that is set aside for one request until it is committed.
+pub struct Reservation {
+    permit: OwnedSemaphorePermit,
+}
+
+/// A request on its way to the writer.
+pub struct Job {
+    /// What to commit.
+    pub write: Write,
+    /// Where the outcome goes.
+    pub reply: oneshot::Sender<Result<WriteOutcome, StoreError>>,
+    /// Freed when the job is done.
+    pub reservation: Reservation,
+}
+
+/// Handle of the ingest path.
+#[derive(Clone)]
+pub struct Ingest {
+    queue: mpsc::Sender<Job>,
+    budget: Arc<Semaphore>,
+    /// One less than the cores would do; decoding is the only heavy work outside the writer.
+    decoders: Arc<Semaphore>,
+    redactor: Arc<Redactor>,
+    limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
+    max_body_bytes: usize,
+    max_decompressed_bytes: usize,
+}
+
+/// Sizes of the ingest path.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Largest body as sent.
+    pub max_body_bytes: usize,
+    /// Largest body once decompressed.
+    pub max_decompressed_bytes: usize,
+    /// Memory for everything between arrival and commit.
+    pub queue_bytes: usize,
+}
+
+impl Ingest {
+    /// The handle, and the inbox of the writer task.
+    pub fn new(sizes: Sizes, redactor: Redactor, metrics: Arc<Metrics>) -> (Self, mpsc::Receiver<Job>) {
+        let (queue, inbox) = mpsc::channel(QUEUE_REQUESTS);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let ingest = Self {
+            queue,
+            budget: Arc::new(Semaphore::new(sizes.queue_bytes.div_ceil(UNIT))),
+            decoders: Arc::new(Semaphore::new(cores)),
+            redactor: Arc::new(redactor),
+            limits: Arc::new(Limits::default()),
+            metrics,
+            max_body_bytes: sizes.max_body_bytes,
+            max_decompressed_bytes: sizes.max_decompressed_bytes,
+        };
+        (ingest, inbox)
+    }
+
+    /// Sets memory aside for a body that is about to be read.
+    ///
+    /// # Errors
+    /// [`Refused::Overloaded`] when the budget is spent.
+    pub fn reserve(&self, bytes: usize) -> Result<Reservation, Refused> {
+        let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).map_err(|_| Refused::Overloaded)?;
+        let permit = self.budget.clone().try_acquire_many_owned(units).map_err(|_| Refused::Overloaded)?;
+        Ok(Reservation { permit })
+    }
+
+    /// Takes more, or gives back what is not needed, once the real size is known.
+    fn resize(&self, reservation: &mut Reservation, bytes: usize) -> Result<(), Refused> {
+        let have = reservation.permit.num_permits();
+        let want = bytes.div_ceil(UNIT).max(1);
+        if want > have {
+            let more = self.reserve((want - have) * UNIT)?;
+            reservation.permit.merge(more.permit);
+        } else {
+            drop(reservation.permit.split(have - want));
+        }
+        Ok(())
+    }
+
+    /// Stores the spans of one OTLP request; returns after the commit.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing of the request is stored then.
+    pub async fn spans(&self, source: Source, encoding: Encoding, body: Bytes, mut reservation: Reservation) -> Result<StoredSpans, Refused> {
+        let received_at_ns = clock::unix_ns();
+        let digest = digest("/v1/traces", &body);
+        let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
+        let decoded = self.decode(body, move |body| {
+            let mut decoded = match encoding {
+                Encoding::Protobuf => otlp::protobuf::decode_traces(body, &limits),
+                Encoding::Json => otlp::json::decode_traces(body, &limits),
+            }
+            .map_err(|error| Refused::Malformed(error.to_string()))?;
+            let mut counts = RedactionCounts::default();
+            redactor.redact_batch(&mut decoded.batch, &mut counts);
+            Ok((decoded, counts))
+        });
+        let (decoded, counts) = decoded.await?;
+        self.count_redactions(&counts);
+        let batch = Arc::new(decoded.batch);
+        let stored = StoredSpans {
+            rejected: decoded.rejected.spans,
+            message: decoded.rejected.first_message.clone().unwrap_or_default(),
+            service: batch.resources.first().map(|resource| batch.service(resource)),
+        };
+        if stored.rejected > 0 {
+            self.metrics.rejected(source, "invalid_span", stored.rejected);
+        }
+        if batch.is_empty() {
+            return Ok(stored);
+        }
+        self.resize(&mut reservation, batch.size_bytes())?;
+        let spans = batch.len() as u64;
+        let outcome = self.commit(Write::Spans { digest, batch, received_at_ns }, reservation).await?;
+        match outcome {
+            WriteOutcome::Repeated => self.metrics.repeated(source, received_at_ns),
+            _ => self.metrics.stored(source, spans, received_at_ns),
+        }
+        Ok(stored)
+    }
+
+    /// Stores the events of one webhook request, all or none; returns after the commit.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing of the request is stored then.
+    pub async fn events(&self, body: Bytes, reservation: Reservation) -> Result<StoredEvents, Refused> {
+        let now_ns = clock::unix_ns();
+        let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
+        let decoded = self.decode(body, move |body| {
+            let mut events = spillway_decode::webhook::native(body, &limits, now_ns).map_err(|error| Refused::Malformed(error.to_string()))?;
+            let mut counts = RedactionCounts::default();
+            redactor.redact_events(&mut events, &mut counts);
+            Ok((events, counts))
+        });
+        let (events, counts): (Vec<Event>, _) = decoded.await?;
+        self.count_redactions(&counts);
+        let service = events.first().map(|event| event.service.clone());
+        let write = Write::Events { source: "native".into(), events: events.into(), received_at_ns: now_ns };
+        match self.commit(write, reservation).await? {
+            WriteOutcome::Events { stored, repeated } => {
+                let stored = u32::try_from(stored.len()).unwrap_or(u32::MAX);
+                if stored == 0 {
+                    self.metrics.repeated(Source::Webhook, now_ns);
+                } else {
+                    self.metrics.stored(Source::Webhook, u64::from(stored), now_ns);
+                }
+                Ok(StoredEvents { stored, repeated, service })
+            }
+            WriteOutcome::Conflict { id } => Err(Refused::Conflict(id)),
+            WriteOutcome::Stored { .. } | WriteOutcome::Repeated => Err(Refused::Failed),
+        }
+    }
+
+    /// Runs CPU work on a body, off the reactor when it is large.
+    async fn decode<T: Send + 'static>(
+        &self,
+        body: Bytes,
+        work: impl FnOnce(&[u8]) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Refused> {
+        // Waiting here is bounded by the byte budget: each waiting request holds its reservation.
+        let permit = self.decoders.clone().acquire_owned().await.map_err(|_| Refused::Stopping)?;
+        if body.len() <= DECODE_INLINE {
+            let result = work(&body);
+            drop(permit);
+            return result;
+        }
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&body);
+            drop(permit);
+            result
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "decoding ended abnormally");
+            Err(Refused::Failed)
+        })
+    }
+
+    async fn commit(&self, write: Write, reservation: Reservation) -> Result<WriteOutcome, Refused> {
+        let (reply, outcome) = oneshot::channel();
+        self.queue.try_send(Job { write, reply, reservation }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
+        })?;
+        if fault::ack_early() {
+            return Ok(WriteOutcome::Repeated);
+        }
+        match outcome.await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(StoreError::Full { .. })) => Err(Refused::Full),
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "commit failed");
+                Err(Refused::Failed)
+            }
+            Err(_) => Err(Refused::Stopping),
+        }
+    }
+
+    fn count_redactions(&self, counts: &RedactionCounts) {
+        for (rule, count) in counts.iter() {
+            self.metrics.redacted(rule, count);
+        }
+    }
+
+    /// True once the writer takes no more.
+    pub fn is_stopping(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Memory that is left of the budget.
+    pub fn budget_left_bytes(&self) -> usize {
+        self.budget.available_permits() * UNIT
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, source: Source, refused: &Refused) {
+        self.metrics.rejected(source, refused.reason(), 1);
+    }
+}
+
+/// Names a request: the same bytes at the same endpoint are the same request.
+fn digest(endpoint: &str, body: &[u8]) -> RequestDigest {
+    let mut hasher = Sha256::new();
+    hasher.update(endpoint.as_bytes());
+    hasher.update([0]);
+    hasher.update(body);
+    RequestDigest(hasher.finalize().into())
+}
+
+/// The redactor that the configuration asks for.
+///
+/// # Errors
+/// What is wrong with its rules.
+pub fn redactor(config: &crate::config::Config) -> Result<Redactor, String> {
+    let rules = spillway_decode::redact::RedactionRules { extra_keys: config.redact_keys.clone(), allow_keys: config.redact_allow.clone() };
+    Redactor::new(&rules).map_err(|error| error.to_string())
+}

@@ -1,0 +1,4 @@
+//! Work that nobody waits for.
+
+pub mod projector;
+pub mod retention;

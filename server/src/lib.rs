@@ -1,0 +1,19 @@
+//! The server: the only place that wires the parts together.
+
+pub mod app;
+pub mod assets;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod demo;
+pub mod fault;
+pub mod http;
+pub mod ingest;
+pub mod jobs;
+pub mod listen;
+pub mod live;
+pub mod log;
+pub mod metrics;
+pub mod routes;
+pub mod server;
+pub mod signal;

@@ -1,0 +1,183 @@
+//! Every route of every listener.
+
+use axum::{Router, middleware::from_fn_with_state};
+use http::{Method, StatusCode};
+use spillway_api as api;
+
+use crate::{
+    app::App,
+    assets,
+    http::{
+        access::Permission::{Change, Ingest, Public, Read},
+        guard::guard,
+        openapi,
+        route::{Doc, Registered, Routes},
+        v1,
+    },
+    ingest::{otlp_grpc::TraceService, otlp_http, webhook},
+};
+
+/// Uploads of rules: a Python rule is 18 MB.
+const UPLOAD_BYTES: usize = 32 << 20;
+/// A usage report with a thousand rows is far below.
+const USAGE_BYTES: usize = 1 << 20;
+
+/// The routes of the main listener.
+pub fn main_routes(app: &App) -> (Router<App>, Vec<Registered>) {
+    let routes = Routes::new(app.clone());
+    let routes = ingest(routes, app);
+    let routes = telemetry(routes);
+    let routes = control(routes);
+    let routes = server(routes);
+    routes.finish()
+}
+
+fn otlp(routes: Routes, app: &App) -> Routes {
+    let doc = Doc::new("Store the spans of an OTLP request (protobuf or JSON, gzip); success means committed to disk")
+        .takes_type("application/x-protobuf")
+        .returns_type("application/x-protobuf")
+        .body_limit(app.config.max_body_bytes);
+    routes.add(Method::POST, "/v1/traces", Ingest, doc, otlp_http::handler)
+}
+
+fn ingest(routes: Routes, app: &App) -> Routes {
+    let webhook_doc = Doc::new("Store a health or breaker event, or an array of up to 1,000 (one transaction); repeats by id change nothing")
+        .takes::<api::Event>()
+        .returns::<api::WebhookAnswer>()
+        .body_limit(app.config.max_body_bytes);
+    otlp(routes, app).add(Method::POST, "/webhooks/spillway", Ingest, webhook_doc, webhook::handler)
+}
+
+fn telemetry(routes: Routes) -> Routes {
+    let traces = Doc::new("Search traces, newest first")
+        .query("environment", "deployment.environment.name")
+        .query("namespace", "service.namespace")
+        .query("service", "service.name")
+        .query("operation", "span name")
+        .query("status", "unset, ok or error")
+        .query("min_duration_ms", "shortest span")
+        .query("max_duration_ms", "longest span")
+        .query("from", "RFC 3339")
+        .query("to", "RFC 3339")
+        .query("limit", "1 to 1000, default 20")
+        .query("cursor", "next_cursor of the last page")
+        .returns::<api::TraceList>();
+    let events = Doc::new("Health and breaker events, newest first")
+        .query("kind", "breaker or health")
+        .query("service", "service.name")
+        .query("from", "RFC 3339")
+        .query("to", "RFC 3339")
+        .query("limit", "1 to 1000, default 100")
+        .query("cursor", "next_cursor of the last page")
+        .returns::<api::EventList>();
+    let range = |doc: Doc| doc.query("from", "RFC 3339").query("to", "RFC 3339").query("step_s", "length of a step");
+    let service_series = range(Doc::new("A service over time").required_query("node", "node id").returns::<api::ServiceSeries>());
+    let edge_series = range(
+        Doc::new("An edge over time")
+            .required_query("source", "node id")
+            .required_query("target", "node id")
+            .required_query("protocol", "such as http")
+            .returns::<api::EdgeSeries>(),
+    );
+    let topology = Doc::new("The service map now, or at an instant of the past")
+        .query("at", "RFC 3339")
+        .query("environment", "only this one")
+        .returns::<api::Topology>();
+    let live = Doc::new("The service map as it changes: a snapshot, then numbered deltas (server-sent events, resumes by Last-Event-ID)").returns_type("text/event-stream");
+    routes
+        .add(Method::GET, "/api/v1/traces", Read, traces, v1::traces::search)
+        .add(Method::GET, "/api/v1/traces/{trace_id}", Read, Doc::new("One trace, whole").returns::<api::Trace>(), v1::traces::get)
+        .add(Method::GET, "/api/v1/operations", Read, Doc::new("Operations by service").returns::<api::OperationList>(), v1::traces::operations)
+        .add(Method::GET, "/api/v1/events", Read, events, v1::events::list)
+        .add(Method::GET, "/api/v1/services/series", Read, service_series, v1::series::service)
+        .add(Method::GET, "/api/v1/edges/series", Read, edge_series, v1::series::edge)
+        .add(Method::GET, "/api/v1/topology", Read, topology, v1::topology::get)
+        .add(Method::GET, "/api/v1/live", Read, live, v1::live::get)
+}
+
+fn control(routes: Routes) -> Routes {
+    let directives = Doc::new("The directives in force for one instance; ETag and long poll")
+        .required_query("service", "service.name")
+        .query("environment", "deployment.environment.name")
+        .query("namespace", "service.namespace")
+        .query("instance", "service.instance.id")
+        .query("wait_ms", "how long to wait for a change, up to 30000")
+        .returns::<api::DirectiveSet>();
+    let usage = Doc::new("What an enforcer counted in the last second; repeats change nothing")
+        .takes::<api::UsageReport>()
+        .returns::<api::UsageAnswer>()
+        .body_limit(USAGE_BYTES);
+    let upload = Doc::new("Upload a rule: a component, or a core module with component metadata")
+        .takes_type("application/wasm")
+        .returns_status::<api::Plugin>(StatusCode::CREATED)
+        .body_limit(UPLOAD_BYTES);
+    let decisions = Doc::new("Decisions, newest first")
+        .query("service", "service.name")
+        .query("limit", "1 to 1000, default 50")
+        .query("cursor", "next_cursor of the last page")
+        .returns::<api::DecisionList>();
+    routes
+        .add(Method::GET, "/api/v1/directives", Ingest, directives, v1::directives::get)
+        .add(Method::POST, "/api/v1/usage", Ingest, usage, v1::usage::post)
+        .add(Method::GET, "/api/v1/plugins", Read, Doc::new("All rules").returns::<api::PluginList>(), v1::plugins::list)
+        .add(Method::POST, "/api/v1/plugins", Change, upload, v1::plugins::upload)
+        .add(
+            Method::PUT,
+            "/api/v1/plugins/{id}/mode",
+            Change,
+            Doc::new("Off, shadow or active").takes::<api::PluginModeChange>().returns::<api::Plugin>(),
+            v1::plugins::set_mode,
+        )
+        .add(
+            Method::PUT,
+            "/api/v1/plugins/{id}/config",
+            Change,
+            Doc::new("Set the configuration; the rule is asked whether it accepts it").takes::<api::PluginConfigChange>().returns::<api::Plugin>(),
+            v1::plugins::set_config,
+        )
+        .add(Method::DELETE, "/api/v1/plugins/{id}", Change, Doc::new("Delete an upload that is off"), v1::plugins::delete)
+        .add(Method::GET, "/api/v1/plugins/{id}/logs", Read, Doc::new("What a rule logged, newest first").returns::<api::PluginLogList>(), v1::plugins::logs)
+        .add(Method::GET, "/api/v1/decisions", Read, decisions, v1::decisions::list)
+        .add(Method::GET, "/api/v1/decisions/{id}", Read, Doc::new("One decision, by the id that a rejected request carries").returns::<api::DecisionRecord>(), v1::decisions::get)
+}
+
+fn server(routes: Routes) -> Routes {
+    routes
+        .add(Method::GET, "/api/v1/session", Public, Doc::new("Whether a token is asked for").returns::<api::Session>(), v1::session::get)
+        .add(
+            Method::POST,
+            "/api/v1/session",
+            Public,
+            Doc::new("Exchange the admin token for a cookie").takes::<api::SessionStart>().returns::<api::Session>(),
+            v1::session::start,
+        )
+        .add(Method::DELETE, "/api/v1/session", Public, Doc::new("Sign out"), v1::session::end)
+        .add(Method::GET, "/api/v1/status", Read, Doc::new("What the server says of itself").returns::<api::Status>(), v1::status::get)
+        .add(Method::GET, "/api/v1/demo", Read, Doc::new("Switches of the demo").returns::<api::DemoState>(), v1::demo::get)
+        .add(Method::PUT, "/api/v1/demo", Change, Doc::new("Switch the demo").takes::<api::DemoSwitch>().returns::<api::DemoState>(), v1::demo::put)
+        .add(Method::GET, "/api/v1/openapi.json", Public, Doc::new("This document").returns_type("application/json"), v1::status::openapi)
+        .add(Method::GET, "/healthz", Public, Doc::new("The process answers").returns_type("text/plain"), v1::status::healthz)
+        .add(Method::GET, "/readyz", Public, Doc::new("The server can do its work").returns_type("text/plain"), v1::status::readyz)
+        .add(Method::GET, "/metrics", Read, Doc::new("Metrics in Prometheus text format").returns_type("text/plain"), v1::status::metrics)
+}
+
+/// The main listener: API, ingest, and the web interface for every other path.
+pub fn main_router(app: App) -> Router {
+    let (router, registered) = main_routes(&app);
+    let _ = app.openapi.set(openapi::document(&registered).to_string());
+    router.fallback(assets::serve).layer(from_fn_with_state(app.clone(), guard)).with_state(app)
+}
+
+/// The OTLP/HTTP listener.
+pub fn otlp_http_router(app: App) -> Router {
+    let (router, _) = otlp(Routes::new(app.clone()), &app).finish();
+    router.layer(from_fn_with_state(app.clone(), guard)).with_state(app)
+}
+
+/// The OTLP/gRPC listener. It checks the key itself: gRPC has its own form of refusal.
+pub fn otlp_grpc_router(app: App) -> Router {
+    let service = TraceService::new(app.clone());
+    Router::new()
+        .route_service("/opentelemetry.proto.collector.trace.v1.TraceService/{method}", service)
+        .layer(from_fn_with_state(app, guard))
+}
