@@ -1,7 +1,7 @@
 //! Finds how much each service can do at once, without being told, and keeps it at that.
 //!
 //! Latency is compared with what is usual for the service. While it is not much longer, the limit may grow a little
-//! beyond what is in flight; when it is, the limit shrinks by as much. See [`limit`] for the step.
+//! beyond what is in flight; when it is, the limit shrinks by as much. See `limit.rs` for the step.
 //!
 //! Its only memory is the limit and the usual latency of each service. On thin or old data both stay as they are, and a
 //! directive is given only while the limit is close: a limit far above the traffic changes nothing and would be noise.
