@@ -34,6 +34,9 @@ impl Extents<'_> {
 /// The centre of each vertex; the smallest is not at any particular place.
 pub(crate) fn heights(columns: &Columns, extents: &Extents<'_>) -> Vec<f64> {
     let count = columns.left.len();
+    if !columns.whole {
+        return stacked(columns, extents);
+    }
     let (left, right) = (adjacent(columns, &columns.left), adjacent(columns, &columns.right));
     let mut place = vec![0; count];
     for layer in &columns.layers {
@@ -65,7 +68,24 @@ pub(crate) fn heights(columns: &Columns, extents: &Extents<'_>) -> Vec<f64> {
     balance(four)
 }
 
-/// Neighbours in the very next column, by position. Without place holders an edge can span several; it does not align.
+/// Each column as tight as it can be, around one middle line. Without place holders most edges do not end in the next column,
+/// and aligning along the few that do scatters the rest.
+fn stacked(columns: &Columns, extents: &Extents<'_>) -> Vec<f64> {
+    let mut y = vec![0.0; columns.left.len()];
+    for layer in &columns.layers {
+        let mut at = 0.0;
+        for (i, &v) in layer.iter().enumerate() {
+            if let Some(&above) = i.checked_sub(1).and_then(|above| layer.get(above)) {
+                at += extents.apart(above, v);
+            }
+            y[v] = at;
+        }
+        layer.iter().for_each(|&v| y[v] -= at / 2.0);
+    }
+    y
+}
+
+/// Neighbours in the very next column, by position.
 fn adjacent(columns: &Columns, all: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut layer_of = vec![0_usize; all.len()];
     let mut place = vec![0_usize; all.len()];
@@ -242,6 +262,16 @@ mod tests {
         let y = heights(&c, &Extents { height: &[40.0, 40.0, 4.0, 40.0, 4.0, 40.0, 40.0], holder: &holder, gap: 20.0 });
 
         assert_eq!(y[2], y[4]);
+    }
+
+    #[test]
+    fn columns_without_place_holders_are_stacked_around_one_line() {
+        let mut c = columns(vec![vec![0], vec![1, 2, 3]], &[(0, 3)]);
+        c.whole = false;
+
+        let y = heights(&c, &Extents { height: &[40.0; 4], holder: &[false; 4], gap: 20.0 });
+
+        assert_eq!(y, [0.0, -60.0, 0.0, 60.0]);
     }
 
     #[test]

@@ -350,13 +350,19 @@ impl Board {
         // What is selected is told by the panel, and better.
         let told = self.selected.as_ref().and_then(|selected| self.stage.find(selected));
         let tip = self.hover.filter(|target| told != Some(*target)).and_then(|target| {
-            let anchor = match target {
+            let (anchor, top) = match target {
                 Target::Node(index) => {
-                    self.stage.rects().get(index).map(|rect| Point::new(rect.centre().x, rect.bottom))?
+                    self.stage.rects().get(index).map(|rect| (Point::new(rect.centre().x, rect.bottom), rect.top))?
                 }
-                Target::Edge(index) => self.stage.tracks().get(index).map(|track| track.at(track.length() / 2.0))?,
+                Target::Edge(index) => self
+                    .stage
+                    .tracks()
+                    .get(index)
+                    .map(|track| track.at(track.length() / 2.0))
+                    .map(|middle| (middle, middle.y))?,
             };
-            Some(TipView { name: self.stage.name(target)?, at: self.view.to_screen(anchor), room: self.size() })
+            let top = self.view.to_screen(Point::new(anchor.x, top)).y;
+            Some(TipView { name: self.stage.name(target)?, at: self.view.to_screen(anchor), top, room: self.size() })
         });
         self.outlet.tip.set(tip);
     }

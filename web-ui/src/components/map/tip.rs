@@ -19,6 +19,8 @@ pub struct TipView {
     pub name: Selection,
     /// Under what it is about.
     pub at: Point,
+    /// Top of what it is about.
+    pub top: f64,
     /// Size of the map.
     pub room: Size,
 }
@@ -31,7 +33,7 @@ impl TipView {
     }
 
     fn above(&self) -> bool {
-        self.at.y + LARGEST.height > self.room.height && self.at.y > LARGEST.height
+        self.at.y + LARGEST.height > self.room.height && self.top > LARGEST.height
     }
 }
 
@@ -41,7 +43,7 @@ pub fn Tip(
     tip: RwSignal<Option<TipView>>,
     topology: StoredValue<Rc<RefCell<Topology>>, LocalStorage>,
 ) -> impl IntoView {
-    let content = move || {
+    move || {
         let view = tip.get()?;
         let text = topology.with_value(|topology| TipText::about(&view.name, &topology.borrow()))?;
         let corner = view.corner();
@@ -54,7 +56,7 @@ pub fn Tip(
                 data-above=above.then_some("true")
                 style:left=format!("{:.0}px", corner.x)
                 style:top=(!above).then(|| format!("{:.0}px", corner.y))
-                style:bottom=above.then(|| format!("{:.0}px", view.room.height - view.at.y + 56.0))
+                style:bottom=above.then(|| format!("{:.0}px", view.room.height - view.top + 10.0))
             >
                 <p class="map__tip-title">{text.health.map(|health| icon::health(health, false))} {text.title}</p>
                 <p class="map__tip-kind">{text.kind}</p>
@@ -62,6 +64,5 @@ pub fn Tip(
                 <dl>{rows}</dl>
             </div>
         })
-    };
-    content
+    }
 }

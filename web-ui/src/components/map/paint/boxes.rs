@@ -43,12 +43,10 @@ struct State {
 
 fn draw(pen: &Pen<'_>, node: &SceneNode, rect: &Rect, state: State) {
     pen.pattern(&pen.theme.patterns.solid, true);
-    for (shown, by) in [(state.selected, 5.0), (state.focused, if state.selected { 9.0 } else { 5.0 })] {
-        if shown {
-            pen.begin();
-            outline(pen, node.shape, &rect.grown(by));
-            pen.stroke(&pen.theme.accent, 2.0 * (0.8 / pen.view.scale).max(1.0));
-        }
+    if state.selected || state.focused {
+        pen.begin();
+        outline(pen, node.shape, &rect.grown(5.0));
+        pen.stroke(&pen.theme.accent, 2.0 * (0.8 / pen.view.scale).max(1.0));
     }
     pen.begin();
     outline(pen, node.shape, rect);

@@ -11,6 +11,8 @@ const CLOSE: f64 = 1.6;
 /// Labels drawn at most: beyond, words are noise and measuring them costs a frame.
 const MOST: usize = 160;
 const HEIGHT: f64 = 15.0;
+/// Below this zoom boxes are marks, and only what is sick is told.
+const FAR: f64 = 0.42;
 /// Lines kept clear of words: the sick ones, while they are few enough to be followed at all.
 const MOST_CLEAR: usize = 40;
 
@@ -27,6 +29,8 @@ struct Label {
     importance: f64,
     colour: String,
     weight: u16,
+    /// Whether it may cover healthy boxes seen from afar.
+    loud: bool,
     beside: Beside,
 }
 
@@ -34,12 +38,14 @@ struct Label {
 pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look, size: Size) {
     pen.on_screen();
     let screen = Rect { left: 0.0, top: 0.0, right: size.width, bottom: size.height };
-    let mut taken = LabelField::default();
+    let (mut taken, mut calm) = (LabelField::default(), LabelField::default());
     for (rect, node) in stage.rects().iter().zip(&stage.scene().nodes) {
         // A badge on top of the box must not be written over either.
         let badge = if node.badge.is_some() { 17.0 * look.view.scale } else { 0.0 };
         let own = on_screen(rect, look);
-        taken.block(Rect { top: own.top - badge, ..own });
+        // From afar a sick name matters more than the healthy boxes that it covers.
+        let field = if look.view.scale < FAR && !node.loud { &mut calm } else { &mut taken };
+        field.block(Rect { top: own.top - badge, ..own });
     }
     let lines = clear_lines(stage, look);
     let mut labels = edge_labels(pen, stage, emphasis, look);
@@ -50,8 +56,8 @@ pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look, siz
     for label in labels.iter().take(MOST) {
         pen.font(label.weight, 12.0);
         let own = Size::new(pen.measure(&label.text) + 6.0, HEIGHT);
-        let places: Vec<Rect> =
-            places(&label.beside, own).into_iter().filter(|rect| rect.overlaps(&screen) && taken.free(rect)).collect();
+        let free = |rect: &Rect| rect.overlaps(&screen) && taken.free(rect) && (label.loud || calm.free(rect));
+        let places: Vec<Rect> = places(&label.beside, own, &screen).into_iter().filter(free).collect();
         if let Some(rect) = places.iter().find(|rect| lines.free(rect)).or(places.first()) {
             taken.block(*rect);
             pen.text_on_seam(&label.text, rect.centre(), &label.colour);
@@ -60,10 +66,13 @@ pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look, siz
 }
 
 /// Where a label of `own` size could stand, best first.
-fn places(beside: &Beside, own: Size) -> Vec<Rect> {
+fn places(beside: &Beside, own: Size, screen: &Rect) -> Vec<Rect> {
     match beside {
         Beside::Box(rect) => {
-            let (x, half) = (rect.centre().x, own.height / 2.0 + 2.0);
+            // A long name at the edge of the screen moves inwards rather than be cut.
+            let reach = own.width / 2.0 + 2.0;
+            let x = rect.centre().x.clamp(reach, (screen.right - reach).max(reach));
+            let half = own.height / 2.0 + 2.0;
             [rect.bottom + half, rect.top - half].into_iter().map(|y| Rect::around(Point::new(x, y), own)).collect()
         }
         Beside::Line(points) => points
@@ -131,12 +140,13 @@ fn edge_labels(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look) -
                 importance: edge.importance + boost,
                 colour: pen.theme.breaker(state).text.css(bright).to_owned(),
                 weight: 600,
+                loud: true,
                 beside: along(track, look, &[share, share + 0.12, share - 0.12], 13.0 * look.view.scale.max(0.6)),
             });
             // Where the sign stands there is no room for more.
             shares.retain(|other| (other - share).abs() > 0.1);
         }
-        if let Some(complaint) = &edge.complaint {
+        if let Some(complaint) = edge.complaint.as_ref().filter(|_| lifted || look.view.scale >= FAR) {
             let colour = pen.theme.health(edge.health).text.css(bright).to_owned();
             let beside = along(track, look, &shares, 5.0);
             labels.push(Label {
@@ -144,6 +154,7 @@ fn edge_labels(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look) -
                 importance: edge.importance - 20.0 + boost,
                 colour,
                 weight: 500,
+                loud: true,
                 beside,
             });
         } else if edge.flow.is_some() && (lifted || look.view.scale >= CLOSE && bright) {
@@ -154,6 +165,7 @@ fn edge_labels(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look) -
                 importance: edge.importance - 100.0 + boost,
                 colour,
                 weight: 400,
+                loud: false,
                 beside,
             });
         }
@@ -173,6 +185,7 @@ fn node_labels(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look) -
                 importance: node.importance + if look.focus == Some(v) { 2_000.0 } else { 0.0 },
                 colour: tone.css(emphasis.nodes[v]).to_owned(),
                 weight: if node.loud { 600 } else { 400 },
+                loud: node.loud,
                 beside: Beside::Box(on_screen(rect, look)),
             }
         })

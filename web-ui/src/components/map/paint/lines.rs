@@ -9,6 +9,12 @@ use super::{Emphasis, Look, pen::Pen, signs};
 /// Half of the gap that an open breaker leaves in its line.
 pub const GAP: f64 = 17.0;
 
+/// The thinnest line on the screen.
+const HAIR: f64 = 0.7;
+const SICK_HAIR: f64 = 1.6;
+/// A smaller arrow is a blot.
+const LEAST_HEAD: f64 = 3.2;
+
 /// Draws every edge that is on the screen, faded ones first.
 pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look, seen: &Rect) {
     pen.on_map();
@@ -26,8 +32,8 @@ fn line(pen: &Pen<'_>, stage: &Stage, e: usize, edge: &SceneEdge, emphasis: &Emp
     let Some(last) = pieces.last() else { return };
     let bright = emphasis.edges[e];
     let colour = colour(pen, edge, bright, emphasis.lifted[e]);
-    // Far away a thin line would vanish.
-    let width = edge.width * (0.75 / pen.view.scale).clamp(1.0, 4.0);
+    // From afar a line keeps what the eye needs: a hair when it is well, more when it is sick.
+    let width = edge.width.max(if edge.loud { SICK_HAIR } else { HAIR } / pen.view.scale);
     let head = 6.0 + width * 1.6;
 
     let selected = look.selected == Some(Target::Edge(e));
@@ -56,7 +62,9 @@ fn line(pen: &Pen<'_>, stage: &Stage, e: usize, edge: &SceneEdge, emphasis: &Emp
         _ => whole(pen, pieces, last, head * 0.8),
     }
     pen.stroke(&colour, width);
-    arrow(pen, last, head, &colour);
+    if head * pen.view.scale > LEAST_HEAD {
+        arrow(pen, last, head, &colour);
+    }
     if let (Some(mark), Some((middle, _))) = (&edge.mark, sign_at(stage, e, edge)) {
         signs::breaker(pen, mark.state, stage.tracks()[e].at(middle), bright);
     }
