@@ -78,14 +78,18 @@ impl Sink {
         Decoded { batch: self.builder.finish(), rejected: self.rejected, trimmed: self.trimmed }
     }
 
-    /// Makes room for the spans of a scope, as far as they will be kept.
+    /// Makes room for spans that take so many bytes of body, as far as they will be kept.
+    ///
+    /// What a message claims reserves at most a few times what it is long: small spans are taken to have few attributes.
     pub fn expect_spans(&mut self, spans: usize, body_bytes: usize) {
+        const SMALLEST_SPAN: usize = 32;
         const ATTRIBUTES: usize = 10;
+        const ATTRIBUTE_BYTES: usize = 24;
         const TEXT_BYTES: usize = 64;
-        let spans = spans.min(self.limits.spans.saturating_sub(self.builder.span_count()));
-        // A message that only claims to hold many spans must not reserve more than it is long.
-        let plausible = spans.min(body_bytes / 32);
-        self.builder.reserve(plausible, ATTRIBUTES, TEXT_BYTES);
+        let kept =
+            spans.min(self.limits.spans.saturating_sub(self.builder.span_count())).min(body_bytes / SMALLEST_SPAN);
+        let bytes_each = body_bytes / spans.max(1);
+        self.builder.reserve(kept, ATTRIBUTES.min(bytes_each / ATTRIBUTE_BYTES), TEXT_BYTES.min(bytes_each));
     }
 
     /// A text, cut to the limit.

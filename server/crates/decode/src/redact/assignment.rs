@@ -4,7 +4,7 @@ use memchr::memchr2_iter;
 
 use super::{
     REDACTED,
-    key::names_secret,
+    key::SecretName,
     text::{Edit, ends_word},
 };
 
@@ -22,10 +22,11 @@ pub(super) fn without_values(text: &str) -> Option<String> {
         if sign < done {
             continue;
         }
-        let Some(name) = name_before(text, sign) else { continue };
+        // The name first: where a value ends may be far away, and most names are no secret's.
+        let Some(secret) = name_before(text, sign).and_then(SecretName::of) else { continue };
         let (begin, end) = value_behind(text, sign + 1);
         let value = &text[begin..end];
-        if !value.is_empty() && !value.starts_with(REDACTED) && names_secret(name, value) {
+        if !value.is_empty() && !value.starts_with(REDACTED) && secret.hides(value) {
             edit.replace(begin..end, REDACTED);
             done = end;
         }
@@ -91,6 +92,7 @@ mod tests {
             ("password=", None),
             ("token=[redacted]", None),
             ("= :", None),
+            (&"a=".repeat(8_000), None),
         ] {
             assert_eq!(without_values(text).as_deref(), expected, "{text}");
         }

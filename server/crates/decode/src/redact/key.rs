@@ -156,10 +156,26 @@ impl KeyRules {
     }
 }
 
-/// True when a word in a text names a secret, and the value behind it can be one.
-pub(super) fn names_secret(word: &str, value: &str) -> bool {
-    let counts = value.bytes().all(|byte| byte.is_ascii_digit());
-    secret(&normalised(word)).is_some_and(|may_count| !(may_count && counts))
+/// A word in a text that names a secret.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SecretName {
+    may_count: bool,
+}
+
+impl SecretName {
+    pub fn of(word: &str) -> Option<Self> {
+        // The shortest of the words is `token`.
+        const SHORTEST: usize = 5;
+        if word.len() < SHORTEST {
+            return None;
+        }
+        secret(&normalised(word)).map(|may_count| Self { may_count })
+    }
+
+    /// True when what stands behind the name can be the secret.
+    pub fn hides(self, value: &str) -> bool {
+        !(self.may_count && value.bytes().all(|byte| byte.is_ascii_digit()))
+    }
 }
 
 /// Whether a normalised key holds a secret; `Some(true)` when it is a plural.
