@@ -91,15 +91,6 @@ struct Events {
 /// Reads the wall clock, in nanoseconds since the Unix epoch; a parameter, so that a test can set it.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// What was stored before the start, in memory as a whole. [`rebuild`] does the same a page at a time.
-#[derive(Debug, Default)]
-pub struct Past {
-    /// Batches of the last minute, oldest first.
-    pub batches: Vec<ReplayedBatch>,
-    /// Breakers and health as they are now.
-    pub states: LatestStates,
-}
-
 /// A map that knows what was stored before the start.
 pub struct Rebuilt(Live);
 
@@ -123,22 +114,13 @@ impl Rebuilt {
     }
 }
 
-impl From<Past> for Rebuilt {
-    fn from(past: Past) -> Self {
-        let mut rebuilt = Self::empty(rand::random());
-        // Events first, in the order of their time: the map's time only goes forward, and they are older.
-        rebuilt.restore(&past.states, clock::unix_ns());
-        past.batches.iter().for_each(|batch| rebuilt.replay(batch));
-        rebuilt
-    }
-}
-
 /// Rebuilds the map from the store, a page at a time.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
 pub async fn rebuild(store: &(impl SpanReader + EventLog), now_ns: i64) -> Result<Rebuilt, StoreError> {
     let mut rebuilt = Rebuilt::empty(rand::random());
+    // Events first: they are older, and the map's time only goes forward.
     rebuilt.restore(&store.latest_states(now_ns - STATES_NS, now_ns).await?, now_ns);
     let mut after = store.watermark_before(now_ns - REBUILD_NS).await?;
     loop {
@@ -164,7 +146,9 @@ impl LiveHandle {
     /// Shows what was committed. Never waits: what finds no room is left out and counted.
     pub fn observe(&self, committed: Committed) {
         let taken = match committed {
-            Committed::Events { events, received_at_ns } => self.events.try_send(Events { events, received_at_ns }).is_ok(),
+            Committed::Events { events, received_at_ns } => {
+                self.events.try_send(Events { events, received_at_ns }).is_ok()
+            }
             Committed::Spans { batch, received_at_ns } => self.observe_spans(batch, received_at_ns),
         };
         if !taken {
@@ -247,8 +231,8 @@ impl control::World for LiveHandle {
 /// Starts the task that owns the map.
 ///
 /// It has a thread of its own: pairing and drawing are work, and the threads of the runtime answer requests.
-pub fn start(past: impl Into<Rebuilt>, metrics: Arc<Metrics>, tasks: &TaskTracker, stop: CancellationToken) -> LiveHandle {
-    let (handle, task) = prepare(past.into(), metrics, Arc::new(clock::unix_ns), stop);
+pub fn start(past: Rebuilt, metrics: Arc<Metrics>, tasks: &TaskTracker, stop: CancellationToken) -> LiveHandle {
+    let (handle, task) = prepare(past, metrics, Arc::new(clock::unix_ns), stop);
     let runtime = tokio::runtime::Handle::current();
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name("live".to_owned()).spawn(move || {

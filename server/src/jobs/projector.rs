@@ -36,7 +36,10 @@ pub async fn run(store: impl Projector, committed: Arc<Notify>, stop: Cancellati
     loop {
         match follow(&store, &committed, &stop, &mut pause).await {
             Ok(()) => return,
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "rollups stand still, tried again in {pause:?}; nothing is lost"),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "rollups stand still, tried again in {pause:?}; nothing is lost"
+            ),
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -47,7 +50,12 @@ pub async fn run(store: impl Projector, committed: Arc<Notify>, stop: Cancellati
 }
 
 /// Projects from where the store is. After a failure a new pairing is warmed up: what the failed step had taken in was not stored.
-async fn follow(store: &impl Projector, committed: &Notify, stop: &CancellationToken, pause: &mut Duration) -> Result<(), StoreError> {
+async fn follow(
+    store: &impl Projector,
+    committed: &Notify,
+    stop: &CancellationToken,
+    pause: &mut Duration,
+) -> Result<(), StoreError> {
     let mut projection = Paired(Pairer::new(PairerLimits { seed: rand::random(), ..PairerLimits::default() }));
     store.warm(&mut projection, WARM).await?;
     loop {

@@ -81,7 +81,10 @@ impl Board {
         }
         next.seq += 1;
         let delta = self.shown.diff(&next);
-        let empty = delta.nodes.is_empty() && delta.edges.is_empty() && delta.removed_nodes.is_empty() && delta.removed_edges.is_empty();
+        let empty = delta.nodes.is_empty()
+            && delta.edges.is_empty()
+            && delta.removed_nodes.is_empty()
+            && delta.removed_edges.is_empty();
         if empty {
             // The same map, of a later instant.
             next.seq -= 1;
@@ -101,7 +104,8 @@ fn keep_numbers(shown: &Topology, next: &mut Topology) {
         }
     }
     for edge in &mut next.edges {
-        let order = |have: &Edge| (&have.source, &have.target, have.protocol).cmp(&(&edge.source, &edge.target, edge.protocol));
+        let order =
+            |have: &Edge| (&have.source, &have.target, have.protocol).cmp(&(&edge.source, &edge.target, edge.protocol));
         if let Ok(at) = shown.edges.binary_search_by(order)
             && shown.edges[at].breaker == edge.breaker
         {
@@ -111,5 +115,8 @@ fn keep_numbers(shown: &Topology, next: &mut Topology) {
 }
 
 fn same_node_state(a: &Node, b: &Node) -> bool {
-    a.health == b.health && a.reported_health == b.reported_health && a.stale == b.stale && a.shedding.is_some() == b.shedding.is_some()
+    a.health == b.health
+        && a.reported_health == b.reported_health
+        && a.stale == b.stale
+        && a.shedding.is_some() == b.shedding.is_some()
 }

@@ -51,7 +51,13 @@ mod tests {
 
     #[test]
     fn a_frame_is_a_server_sent_event() {
-        assert_eq!(Frame::new("delta", "18f", Some(7), r#"{"seq":7}"#).bytes(), "event: delta\nid: 18f-7\ndata: {\"seq\":7}\n\n");
-        assert_eq!(Frame::new("plugins", "18f", None, "{\n\"a\":1\r\n}").bytes(), "event: plugins\ndata: {\ndata: \"a\":1\ndata: }\n\n");
+        assert_eq!(
+            Frame::new("delta", "18f", Some(7), r#"{"seq":7}"#).bytes(),
+            "event: delta\nid: 18f-7\ndata: {\"seq\":7}\n\n"
+        );
+        assert_eq!(
+            Frame::new("plugins", "18f", None, "{\n\"a\":1\r\n}").bytes(),
+            "event: plugins\ndata: {\ndata: \"a\":1\ndata: }\n\n"
+        );
     }
 }

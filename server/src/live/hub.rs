@@ -54,7 +54,13 @@ struct Kept {
 
 impl Hub {
     pub(super) fn new(epoch: String, topology: Arc<Topology>, map: Arc<Map>, stats: LiveStats) -> Self {
-        let kept = Kept { sender: broadcast::Sender::new(BEHIND), deltas: VecDeque::new(), deltas_bytes: 0, snapshot: None, others: BTreeMap::new() };
+        let kept = Kept {
+            sender: broadcast::Sender::new(BEHIND),
+            deltas: VecDeque::new(),
+            deltas_bytes: 0,
+            snapshot: None,
+            others: BTreeMap::new(),
+        };
         Self {
             epoch,
             map: ArcSwap::new(map),
@@ -118,7 +124,8 @@ impl Hub {
         let permit = this.room.clone().try_acquire_owned().map_err(|_| TooManySubscribers)?;
         let (first, receiver) = this.join(last_event_id);
         let joined = Joined { hub: this.clone(), _permit: permit, first, receiver };
-        let frames = stream::unfold(joined, |mut joined| async move { joined.next().await.map(|frame| (frame, joined)) });
+        let frames =
+            stream::unfold(joined, |mut joined| async move { joined.next().await.map(|frame| (frame, joined)) });
         Ok(Subscription { frames: frames.boxed() })
     }
 
@@ -129,7 +136,9 @@ impl Hub {
         let missed = last_event_id.and_then(|id| self.missed(&kept, id));
         let mut first = missed.unwrap_or_else(|| {
             let topology = self.topology.load();
-            let snapshot = kept.snapshot.get_or_insert_with(|| Frame::new("snapshot", &self.epoch, Some(topology.seq), &json(&**topology)));
+            let snapshot = kept
+                .snapshot
+                .get_or_insert_with(|| Frame::new("snapshot", &self.epoch, Some(topology.seq), &json(&**topology)));
             VecDeque::from([snapshot.clone()])
         });
         first.extend(kept.others.values().cloned());
@@ -144,7 +153,8 @@ impl Hub {
         if epoch != self.epoch || seq > newest {
             return None;
         }
-        let missed: VecDeque<Frame> = kept.deltas.iter().filter(|frame| frame.seq().is_some_and(|have| have > seq)).cloned().collect();
+        let missed: VecDeque<Frame> =
+            kept.deltas.iter().filter(|frame| frame.seq().is_some_and(|have| have > seq)).cloned().collect();
         (u64::try_from(missed.len()) == Ok(newest - seq)).then_some(missed)
     }
 }

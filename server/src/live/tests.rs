@@ -45,13 +45,22 @@ impl Running {
 
     fn event(&self, service: &str, body: EventBody) {
         let now_ns = self.now_ns();
-        let event = Event { id: "x".into(), service: ServiceKey::new("prod", "shop", service), instance: "1".into(), at_ns: now_ns, body };
+        let event = Event {
+            id: "x".into(),
+            service: ServiceKey::new("prod", "shop", service),
+            instance: "1".into(),
+            at_ns: now_ns,
+            body,
+        };
         self.live.observe(Committed::Events { events: vec![event], received_at_ns: now_ns });
     }
 
     /// A root request to `service`.
     fn request(&self, service: &str, id: u8) {
-        self.live.observe(Committed::Spans { batch: Arc::new(batch(service, id, self.now_ns())), received_at_ns: self.now_ns() });
+        self.live.observe(Committed::Spans {
+            batch: Arc::new(batch(service, id, self.now_ns())),
+            received_at_ns: self.now_ns(),
+        });
     }
 }
 
@@ -113,6 +122,12 @@ impl Client {
         count
     }
 
+    /// Whether it has the map that is shown. The instant may be an older one: without a change no frame is sent.
+    fn has(&self, shown: &Topology) -> bool {
+        let have = self.topology.as_ref().unwrap();
+        (have.seq, &have.nodes, &have.edges) == (shown.seq, &shown.nodes, &shown.edges)
+    }
+
     fn node(&self, name: &str) -> &spillway_api::Node {
         self.topology.as_ref().unwrap().nodes.iter().find(|node| node.name == name).unwrap()
     }
@@ -132,7 +147,7 @@ async fn a_state_change_is_seen_within_a_tenth_of_a_second() {
 
     assert!(began.elapsed() <= Duration::from_millis(100), "{:?}", began.elapsed());
     assert_eq!(client.node("stock").health, spillway_api::ServiceHealth::Failing);
-    assert_eq!(**running.live.snapshot(), *client.topology.as_ref().unwrap());
+    assert!(client.has(&running.live.snapshot()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +232,7 @@ async fn a_client_that_comes_back_gets_what_it_missed() {
     client.take(&first);
     client.follow(&mut stream, Duration::from_millis(20)).await;
 
-    assert_eq!(client.topology.unwrap(), *running.live.snapshot());
+    assert!(client.has(&running.live.snapshot()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,7 +265,7 @@ async fn a_slow_client_gets_a_snapshot_instead_of_a_gap() {
 
     client.follow(&mut stream, Duration::from_millis(500)).await;
 
-    assert_eq!(client.topology.unwrap(), *running.live.snapshot());
+    assert!(client.has(&running.live.snapshot()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,7 +283,10 @@ async fn whoever_comes_later_gets_the_newest_of_every_other_kind() {
     let mut client = Client::default();
     let mut late = running.live.subscribe(None).unwrap();
     client.follow(&mut late, Duration::from_millis(20)).await;
-    assert_eq!(client.others, [("decisions".to_owned(), r#"{"n":2}"#.to_owned()), ("plugins".to_owned(), "[]".to_owned())]);
+    assert_eq!(
+        client.others,
+        [("decisions".to_owned(), r#"{"n":2}"#.to_owned()), ("plugins".to_owned(), "[]".to_owned())]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,10 +361,16 @@ async fn what_was_stored_is_on_the_map_from_the_start() {
         at_ns,
         body: EventBody::Breaker { target: "stock".into(), name: "stock".into(), state },
     };
-    let states = LatestStates { events: vec![event(NOW - 600_000_000_000, BreakerState::Open), event(NOW - 30_000_000_000, BreakerState::Open)] };
+    let states = LatestStates {
+        events: vec![event(NOW - 600_000_000_000, BreakerState::Open), event(NOW - 30_000_000_000, BreakerState::Open)],
+    };
     let mut past = Rebuilt::empty(7);
     past.restore(&states, NOW);
-    past.replay(&ReplayedBatch { at: Default::default(), received_at_ns: NOW - 5_000_000_000, batch: batch("stock", 1, NOW - 5_000_000_000) });
+    past.replay(&ReplayedBatch {
+        at: Default::default(),
+        received_at_ns: NOW - 5_000_000_000,
+        batch: batch("stock", 1, NOW - 5_000_000_000),
+    });
 
     let running = running_from(past);
 

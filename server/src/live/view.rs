@@ -4,7 +4,9 @@ use spillway_api as api;
 use spillway_model::{
     identity::NodeKind,
     observation::{Protocol, Side, Subject},
-    topology::{Live, LiveLimits, Map, MapEdge, MapNode, MergedBreaker, Numbers, SeenBreakerState, ServiceHealth, ShedLoad},
+    topology::{
+        Live, LiveLimits, Map, MapEdge, MapNode, MergedBreaker, Numbers, SeenBreakerState, ServiceHealth, ShedLoad,
+    },
 };
 use spillway_store::{LatestStates, TopologyRollup};
 

@@ -33,7 +33,11 @@ pub struct Resume {
 
 /// The stream: a snapshot or what was missed, then every change.
 #[tracing::instrument(name = "http.live", skip_all)]
-pub async fn get(State(live): State<LiveHandle>, Query(resume): Query<Resume>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn get(
+    State(live): State<LiveHandle>,
+    Query(resume): Query<Resume>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let frames = live
         .subscribe(header.or(resume.last_event_id.as_deref()))

@@ -32,13 +32,19 @@ pub struct Instant {
 
 /// The map, whole or of one environment.
 #[tracing::instrument(name = "http.topology", skip_all)]
-pub async fn get(State(live): State<LiveHandle>, State(store): State<SqliteStore>, Query(instant): Query<Instant>) -> Result<Json<api::Topology>, ApiError> {
+pub async fn get(
+    State(live): State<LiveHandle>,
+    State(store): State<SqliteStore>,
+    Query(instant): Query<Instant>,
+) -> Result<Json<api::Topology>, ApiError> {
     let now_ns = clock::unix_ns();
     let topology = match instant.at.map(api::Timestamp::unix_ns) {
         Some(at_ns) if at_ns > now_ns.saturating_add(SKEW_NS) => {
             return Err(ApiError::bad_request("the future is not known yet").with_error("at", "lies in the future"));
         }
-        Some(at_ns) if at_ns < 0 => return Err(ApiError::bad_request("nothing was recorded before 1970").with_error("at", "out of range")),
+        Some(at_ns) if at_ns < 0 => {
+            return Err(ApiError::bad_request("nothing was recorded before 1970").with_error("at", "out of range"));
+        }
         Some(at_ns) if at_ns < now_ns => past(&store, at_ns).await?,
         _ => live.snapshot().as_ref().clone(),
     };

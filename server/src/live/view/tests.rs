@@ -9,7 +9,15 @@ use super::*;
 
 #[test]
 fn numbers_have_three_significant_digits() {
-    for (value, shown) in [(0.0, 0.0), (1234.5, 1230.0), (12.345, 12.3), (0.000_123_45, 0.000_123), (999.6, 1000.0), (0.1 + 0.2, 0.3), (f64::NAN, 0.0)] {
+    for (value, shown) in [
+        (0.0, 0.0),
+        (1234.5, 1230.0),
+        (12.345, 12.3),
+        (0.000_123_45, 0.000_123),
+        (999.6, 1000.0),
+        (0.1 + 0.2, 0.3),
+        (f64::NAN, 0.0),
+    ] {
         assert_eq!(round(value), shown, "{value}");
     }
     assert_eq!(serde_json::to_string(&round(0.029_999_7)).expect("a number"), "0.03");
@@ -32,7 +40,13 @@ fn the_past_says_how_coarse_it_is() {
             callee: Aggregate::default(),
         }],
     };
-    let event = |body| Event { id: "x".into(), service: service("cart").service, instance: "cart-1".into(), at_ns: at_ns - 5_000_000_000, body };
+    let event = |body| Event {
+        id: "x".into(),
+        service: service("cart").service,
+        instance: "cart-1".into(),
+        at_ns: at_ns - 5_000_000_000,
+        body,
+    };
     let states = LatestStates {
         events: vec![
             event(EventBody::Breaker { target: "stock".into(), name: "stock".into(), state: BreakerState::Open }),
@@ -44,7 +58,10 @@ fn the_past_says_how_coarse_it_is() {
 
     assert_eq!((topology.window_s, topology.lag_ms, topology.at.unix_ns()), (40, 10_000, at_ns));
     let [cart, stock] = &topology.nodes[..] else { panic!("{:?}", topology.nodes) };
-    assert_eq!((cart.health, cart.health_reason.as_deref()), (api::ServiceHealth::Degraded, Some("cart-1 reports degraded: slow")));
+    assert_eq!(
+        (cart.health, cart.health_reason.as_deref()),
+        (api::ServiceHealth::Degraded, Some("cart-1 reports degraded: slow"))
+    );
     assert_eq!((stock.rate, stock.error_ratio, stock.health), (Some(2.0), Some(0.5), api::ServiceHealth::Failing));
     let [edge] = &topology.edges[..] else { panic!("{:?}", topology.edges) };
     assert_eq!((edge.rate, edge.callee.is_none(), edge.provisional), (Some(2.0), true, false));
@@ -53,6 +70,10 @@ fn the_past_says_how_coarse_it_is() {
 
 #[test]
 fn an_empty_past_is_an_empty_map() {
-    let topology = past(&TopologyRollup { from_s: 0, to_s: 30, resolution_s: 10, ..TopologyRollup::default() }, &LatestStates::default(), 30_000_000_000);
+    let topology = past(
+        &TopologyRollup { from_s: 0, to_s: 30, resolution_s: 10, ..TopologyRollup::default() },
+        &LatestStates::default(),
+        30_000_000_000,
+    );
     assert!(topology.nodes.is_empty() && topology.edges.is_empty());
 }

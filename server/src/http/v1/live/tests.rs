@@ -25,7 +25,10 @@ async fn the_stream_begins_with_a_snapshot_and_beats_in_every_pause() {
 
     let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!((header("content-type"), header("cache-control"), header("x-accel-buffering")), ("text/event-stream".into(), "no-cache".into(), "no".into()));
+    assert_eq!(
+        (header("content-type"), header("cache-control"), header("x-accel-buffering")),
+        ("text/event-stream".into(), "no-cache".into(), "no".into())
+    );
     let mut body = response.into_body();
     assert_eq!(text(&mut body).await, "retry: 1000\n\n");
     assert!(text(&mut body).await.starts_with("event: snapshot\nid: "));
