@@ -1,6 +1,6 @@
 //! What pairing costs a span, and what the live map costs on top and to draw.
 //!
-//! Traces of six spans over five services, a database and an external host, in batches as SDKs send them: one service each, so that
+//! Traces of nine spans over four services, a database and an external host, in batches as SDKs send them: one service each, so that
 //! nearly every pair is found across batches, half of them with the server's half first.
 
 use std::hint::black_box;
@@ -17,8 +17,11 @@ const NOW: u64 = 1_767_225_600 * SECOND;
 /// Traces in one round of batches: each service's batch then holds about this many spans or twice as many.
 const TRACES: u64 = 256;
 
-/// Spans of one trace: service, id, parent, kind, attributes beside those that all have.
-const TRACE: [(&str, u8, u8, SpanKind, &[(&str, &str)]); 9] = [
+/// A span of a trace: service, id, parent, kind, attributes beside those that all have.
+type Step = (&'static str, u8, u8, SpanKind, &'static [(&'static str, &'static str)]);
+
+/// Spans of one trace.
+const TRACE: [Step; 9] = [
     ("gateway", 1, 0, SpanKind::Server, &[("http.request.method", "GET"), ("http.route", "/checkout")]),
     ("gateway", 2, 1, SpanKind::Client, &[("http.request.method", "POST"), ("server.address", "10.0.0.2")]),
     ("checkout", 3, 2, SpanKind::Server, &[("http.request.method", "POST"), ("http.route", "/pay")]),

@@ -28,6 +28,9 @@ pub(super) struct Reported {
     received_at_ns: u64,
 }
 
+/// The breakers of one caller towards one target.
+pub(super) type Group<'a> = ((&'a ServiceKey, &'a Arc<str>), Vec<(&'a BreakerKey, &'a Reported)>);
+
 /// All of them.
 pub(super) struct Breakers {
     max: usize,
@@ -85,8 +88,8 @@ impl Breakers {
     }
 
     /// Breakers of one caller towards one target, together.
-    pub(super) fn by_target(&self) -> Vec<((&ServiceKey, &Arc<str>), Vec<(&BreakerKey, &Reported)>)> {
-        let mut groups: Vec<((&ServiceKey, &Arc<str>), Vec<(&BreakerKey, &Reported)>)> = Vec::new();
+    pub(super) fn by_target(&self) -> Vec<Group<'_>> {
+        let mut groups: Vec<Group<'_>> = Vec::new();
         for (key, report) in &self.reports {
             match groups.last_mut() {
                 Some((group, members)) if *group == (&key.service, &key.target) => members.push((key, report)),

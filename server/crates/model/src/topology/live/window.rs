@@ -143,7 +143,7 @@ mod tests {
             subject,
             at_ns: at_s * 1_000_000_000,
             duration_ns,
-            failed: duration_ns % 3 == 0,
+            failed: duration_ns.is_multiple_of(3),
             provisional: false,
             times,
         }

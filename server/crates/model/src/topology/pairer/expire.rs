@@ -69,7 +69,7 @@ impl Pairer {
     fn expire_claim(&mut self, number: u32) {
         let Some(claim) = self.pending.claims.get(number).copied() else { return };
         if claim.role == Role::Server && matches!(claim.found, Found::Nothing | Found::User(_, true)) {
-            let edge = self.from_user(claim.service, claim.protocol);
+            let edge = self.call_of_user(claim.service, claim.protocol);
             self.change_claim(number, &claim, Found::User(edge, false));
         }
         self.pending.stop_waiting(number);

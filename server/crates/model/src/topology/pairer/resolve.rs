@@ -90,7 +90,7 @@ impl Pairer {
         }
         let found = match (claim.role, claim.queue) {
             (Role::Server, _) if claim.root || claim.waited => {
-                Found::User(self.from_user(claim.service, claim.protocol), !claim.root)
+                Found::User(self.call_of_user(claim.service, claim.protocol), !claim.root)
             }
             (Role::Consumer | Role::Poll, Some(queue)) => {
                 Found::Edge(self.edge(queue, claim.service, Protocol::Messaging))
@@ -145,7 +145,7 @@ impl Pairer {
         }
     }
 
-    pub(super) fn from_user(&mut self, service: NodeId, protocol: Protocol) -> EdgeRef {
+    pub(super) fn call_of_user(&mut self, service: NodeId, protocol: Protocol) -> EdgeRef {
         let scope = self.names.scope_of(service);
         let user = self.names.node(NodeKind::User, scope, "user", self.now_ns);
         self.edge(user, service, protocol)
