@@ -31,3 +31,6 @@ mod writer;
 pub use open::{OpenOptions, Synchronous};
 pub use store::SqliteStore;
 pub use writer::SqliteWriter;
+
+#[cfg(test)]
+mod plans;

@@ -44,11 +44,18 @@ pub struct OpenOptions {
     pub segment_bytes: u64,
     /// A segment whose first spans arrived longer ago than this is closed.
     pub segment_age: Duration,
+    /// Blocks whose trace index is kept in memory, 2 kB each, before it is written as a sorted run.
+    pub blocks_a_run: usize,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { synchronous: Synchronous::Full, segment_bytes: 1 << 30, segment_age: Duration::from_secs(24 * 3600) }
+        Self {
+            synchronous: Synchronous::Full,
+            segment_bytes: 1 << 30,
+            segment_age: Duration::from_secs(24 * 3600),
+            blocks_a_run: 1_024,
+        }
     }
 }
 

@@ -9,6 +9,16 @@ use crate::{block::BlockReader, error, segment::Segment, store::Inner};
 /// Rows that one statement reads.
 const BLOCKS_AT_A_TIME: i64 = 64;
 
+/// Primary key, forwards.
+pub(crate) const LOG: &str = "SELECT id, received_at_ns, span_count
+     FROM block
+     WHERE id > ?
+     ORDER BY id
+     LIMIT ?";
+
+/// Index: block_by_arrival. The plus keeps SQLite from walking the log from its begin because it is asked for a smallest id.
+pub(crate) const ARRIVED: &str = "SELECT MIN(+id) FROM block INDEXED BY block_by_arrival WHERE received_at_ns >= ?";
+
 /// A block as it stands in its file.
 struct Stored {
     at: Watermark,
@@ -47,18 +57,12 @@ pub(crate) async fn read(
 /// At least one block if there is one, then until their spans reach the limit.
 async fn read_blocks(segment: &Arc<Segment>, after: u64, span_limit: usize) -> Result<Vec<Stored>, StoreError> {
     let Some(mut connection) = segment.reader().await? else { return Ok(Vec::new()) };
-    let heads: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "SELECT id, received_at_ns, span_count
-         FROM block
-         WHERE id > ?
-         ORDER BY id
-         LIMIT ?",
-    )
-    .bind(after as i64)
-    .bind(BLOCKS_AT_A_TIME)
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(segment.failed("read the log of blocks"))?;
+    let heads: Vec<(i64, i64, i64)> = sqlx::query_as(LOG)
+        .bind(after as i64)
+        .bind(BLOCKS_AT_A_TIME)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(segment.failed("read the log of blocks"))?;
     let mut spans = 0_usize;
     let mut stored = Vec::new();
     for (id, received_at_ns, span_count) in heads {
@@ -99,8 +103,7 @@ pub(crate) async fn watermark_before(inner: &Inner, received_at_ns: i64) -> Resu
         }
         if totals.last_received_at_ns >= received_at_ns {
             let Some(mut connection) = segment.reader().await? else { continue };
-            // Index: block_by_arrival.
-            let first: Option<i64> = sqlx::query_scalar("SELECT MIN(id) FROM block WHERE received_at_ns >= ?")
+            let first: Option<i64> = sqlx::query_scalar(ARRIVED)
                 .bind(received_at_ns)
                 .fetch_one(&mut *connection)
                 .await

@@ -8,7 +8,7 @@ use crate::{SqliteStore, catalogue, error, open, rollups, segment::Segment, stor
 const ROWS_A_STEP: i64 = 1_000;
 
 /// Each deletes at most `?2` rows older than `?1`.
-const STEPS: [&str; 4] = [
+pub(crate) const STEPS: [&str; 4] = [
     // In the order of arrival, which is that of seq: the inner walk ends at the first row that stays.
     "DELETE FROM event
      WHERE seq <= (SELECT MAX(seq) FROM (SELECT seq FROM event ORDER BY seq LIMIT ?2))

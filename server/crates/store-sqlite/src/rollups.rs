@@ -13,7 +13,7 @@ use crate::{SqliteStore, store::Database};
 
 mod encoding;
 mod project;
-mod resolution;
+pub(crate) mod resolution;
 mod subjects;
 
 use encoding::Accumulator;
@@ -32,7 +32,6 @@ pub(crate) const NODE_SERIES: &str = "WITH RECURSIVE bucket (at) AS (
      SELECT bucket.at, node_rollup.served
      FROM bucket
      CROSS JOIN node_rollup ON resolution_s = ?2 AND bucket_s = bucket.at AND subject = ?4
-     ORDER BY bucket.at
      LIMIT ?5";
 
 /// Primary key, one seek a bucket.
@@ -43,7 +42,6 @@ pub(crate) const EDGE_SERIES: &str = "WITH RECURSIVE bucket (at) AS (
      SELECT bucket.at, CASE ?6 WHEN 0 THEN edge_rollup.caller ELSE edge_rollup.callee END
      FROM bucket
      CROSS JOIN edge_rollup ON resolution_s = ?2 AND bucket_s = bucket.at AND subject = ?4
-     ORDER BY bucket.at
      LIMIT ?5";
 
 /// Primary key, one range.

@@ -15,7 +15,7 @@ use crate::store::Inner;
 mod filter;
 mod found;
 mod outline;
-mod walk;
+pub(crate) mod walk;
 
 use filter::Filter;
 use outline::Outlines;

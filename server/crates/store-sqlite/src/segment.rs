@@ -5,6 +5,7 @@ use std::{
     sync::RwLock,
 };
 
+use rustc_hash::FxHashSet;
 use spillway_store::StoreError;
 use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 
@@ -16,6 +17,8 @@ use crate::{
     error,
     migrate::{self, Schema},
 };
+
+pub(crate) mod runs;
 
 /// Reads of one segment at a time.
 const READERS: u32 = 3;
@@ -37,6 +40,8 @@ pub(crate) struct State {
     pub(crate) totals: Totals,
     /// Hashes of the traces of those blocks that no run has taken over, by block.
     pub(crate) recent: Vec<(u64, HashSet32)>,
+    /// Sorted runs in the file.
+    pub(crate) runs: u64,
     /// True when retention has deleted the file.
     pub(crate) deleted: bool,
 }
@@ -69,8 +74,12 @@ impl Segment {
         migrate::migrate(&mut connection, Schema::Segment, &file).await?;
         let totals = read_totals(&mut connection, &file).await?;
         let recent = read_recent(&mut connection, &file).await?;
+        let runs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM trace_run")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(error::sql(format!("read the trace index of {file}")))?;
         let readers = connect::readers(&path, READERS);
-        let state = RwLock::new(State { totals, recent, deleted: false });
+        let state = RwLock::new(State { totals, recent, runs: runs as u64, deleted: false });
         Ok((Self { number, path, readers, state }, connection))
     }
 
@@ -93,8 +102,20 @@ impl Segment {
 
     /// Blocks that may hold a trace of that hash, ascending.
     pub(crate) async fn blocks_with(&self, hash: u32) -> Result<Vec<u64>, StoreError> {
-        let state = self.state.read().expect("no panic while it was held");
-        Ok(state.recent.iter().filter(|(_, hashes)| hashes.contains(hash)).map(|(block, _)| *block).collect())
+        // Memory first: what is written to a run meanwhile is then found twice, not missed.
+        let (mut blocks, runs) = {
+            let state = self.state.read().expect("no panic while it was held");
+            let recent = state.recent.iter().filter(|(_, hashes)| hashes.contains(hash));
+            (recent.map(|(block, _)| *block).collect::<FxHashSet<u64>>(), state.runs)
+        };
+        if runs > 0
+            && let Some(mut connection) = self.reader().await?
+        {
+            runs::look_up(self, &mut connection, hash, &mut blocks).await?;
+        }
+        let mut blocks: Vec<u64> = blocks.into_iter().collect();
+        blocks.sort_unstable();
+        Ok(blocks)
     }
 
     /// `what` completes "cannot … in 000001.db".

@@ -56,11 +56,12 @@ impl SqliteWriter {
             let dir = self.inner.segments_dir();
             let next = Active::create(&dir, self.inner.catalogue.next_number(), self.options.synchronous).await?;
             self.inner.catalogue.insert(Arc::clone(next.segment()));
-            if let Some(old) = self.active.replace(next) {
+            if let Some(mut old) = self.active.replace(next) {
                 let file = old.segment().file();
-                // The file is complete; what is left in its log is found by the next one who opens it.
-                if let Err(error) = old.close().await {
-                    tracing::warn!(segment.file = file, "cannot checkpoint a full segment: {error}");
+                // The spans are safe in it: what is left in its log, or not yet in its index, is found by the next one who opens it.
+                let sealed = old.seal_index().await;
+                if let Err(error) = old.close().await.and(sealed) {
+                    tracing::warn!(segment.file = file, "cannot finish a full segment: {error}");
                 }
             }
         }
@@ -70,6 +71,7 @@ impl SqliteWriter {
     /// Seals the planned blocks and commits them; a result for each.
     async fn commit_spans(&mut self, plan: &Plan, writes: &[Write]) -> Vec<Result<Watermark, StoreError>> {
         let all = |error: StoreError| plan.blocks.iter().map(|_| Err(error::copy(&error))).collect();
+        let blocks_a_run = self.options.blocks_a_run;
         let active = match self.active(plan.received_at_ns).await {
             Ok(active) => active,
             Err(error) => return all(error),
@@ -90,6 +92,7 @@ impl SqliteWriter {
             }
         };
         tracing::debug!(block.count = good.len(), commit.us = begun.elapsed().as_micros() as u64, "spans committed");
+        active.fold(blocks_a_run).await;
         let segment = active.segment().number;
         let mut next = first;
         sealed

@@ -1,4 +1,5 @@
-//! The contract suite, on this engine, with all blocks in one segment and with a segment for nearly each commit.
+//! The contract suite, on this engine: with all blocks in one segment, whose trace index goes to sorted runs two blocks at a time, and with a
+//! segment for nearly each commit.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use spillway_store::contract::Engine;
@@ -24,10 +25,10 @@ impl Engine for Directory {
 }
 
 /// Thousands of commits do not need the disk to have them: what is tested here is not durability.
-fn directory(segment_bytes: u64) -> Directory {
-    let options = OpenOptions { synchronous: Synchronous::Off, segment_bytes, ..OpenOptions::default() };
+fn directory(segment_bytes: u64, blocks_a_run: usize) -> Directory {
+    let options = OpenOptions { synchronous: Synchronous::Off, segment_bytes, blocks_a_run, ..OpenOptions::default() };
     Directory { dir: tempfile::tempdir().unwrap(), options }
 }
 
-spillway_store::contract_suite!(one_segment, || directory(1 << 30));
-spillway_store::contract_suite!(many_segments, || directory(1));
+spillway_store::contract_suite!(one_segment, || directory(1 << 30, 2));
+spillway_store::contract_suite!(many_segments, || directory(1, 1_000));

@@ -93,6 +93,11 @@ impl<'a> BlockReader<'a> {
         self.frame.spans
     }
 
+    /// Stored bytes by section: where the size of a block comes from.
+    pub fn section_sizes(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.frame.sizes()
+    }
+
     /// Decodes what a search looks at.
     ///
     /// # Errors

@@ -175,6 +175,10 @@ impl<'a> Frame<'a> {
         Ok(Self { bytes: &content[reader.position()..], places, spans })
     }
 
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        Section::ALL.into_iter().zip(self.places).map(|(section, place)| (section.name(), place.end - place.start))
+    }
+
     pub(super) fn section(&self, section: Section) -> Result<std::borrow::Cow<'a, [u8]>, BlockError> {
         let place = self.places[section as usize];
         let stored = &self.bytes[place.start..place.end];

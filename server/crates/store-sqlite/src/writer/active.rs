@@ -10,7 +10,7 @@ use crate::{
     OpenOptions, Synchronous, catalogue,
     connect::{self, Purpose},
     error, open,
-    segment::{Segment, Totals},
+    segment::{Segment, Totals, runs},
 };
 
 /// The segment, the one connection that writes it, and what encoding keeps.
@@ -39,10 +39,23 @@ impl Active {
         Ok(Self { segment, connection, codec: Some(codec), size_bytes })
     }
 
+    /// A file that is complete needs no memory: the rest of its trace index is written too.
+    pub(super) async fn seal_index(&mut self) -> Result<(), StoreError> {
+        runs::fold(&self.segment, &mut self.connection).await
+    }
+
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
         let failed = || error::sql(format!("checkpoint {}", self.segment.path.display()));
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await.map_err(failed())?;
         self.connection.close().await.map_err(failed())
+    }
+
+    /// Writes a run when enough blocks have come together. A failure costs memory, nothing else: the next commit tries again.
+    pub(super) async fn fold(&mut self, blocks_a_run: usize) {
+        let due = self.segment.state.read().expect("no panic while it was held").recent.len() >= blocks_a_run;
+        if due && let Err(error) = runs::fold(&self.segment, &mut self.connection).await {
+            tracing::warn!(segment.number = self.segment.number, "the trace index stays in memory: {error}");
+        }
     }
 
     pub(super) fn segment(&self) -> &Arc<Segment> {

@@ -1,0 +1,302 @@
+//! What the store costs: bytes and processor time a span, and how long reads take on a million spans.
+//!
+//! A plain program, since most figures are of one long run: `cargo bench -p spillway-store-sqlite [-- <part of a name>]`. Each part compares
+//! what it read with what was written before it prints a figure.
+#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+
+use std::{
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use spillway_model::{
+    batch::SpanBatch,
+    identity::{NodeKey, NodeKind, ServiceKey, TraceId},
+    observation::{EdgeKey, Observation, Protocol, Side, Subject},
+};
+use spillway_store::{
+    Projection, Projector, RequestDigest, RollupReader, SpanReader, TraceQuery, Write, Writer,
+    contract::{
+        generate::{self, Dice, EPOCH_NS},
+        plain,
+    },
+};
+use spillway_store_sqlite::{
+    OpenOptions, SqliteStore,
+    block::{BlockReader, Encoder},
+};
+
+const SPANS_A_REQUEST: usize = 512;
+const REQUESTS: usize = 2_000;
+/// Requests that one commit takes: about what has queued while the one before was synced.
+const REQUESTS_A_COMMIT: usize = 4;
+
+fn main() {
+    let filter: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |name: &str| filter.is_empty() || filter.iter().any(|part| name.contains(part.as_str()));
+    if wanted("block") {
+        block();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if wanted("commit") || wanted("trace") || wanted("search") {
+        runtime.block_on(spans());
+    }
+    if wanted("rollup") {
+        runtime.block_on(rollups());
+    }
+}
+
+/// Processor time of this process, all threads; wall time where the system does not say.
+fn processor_time(since: Instant) -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // Fields 14 and 15 of proc(5), in ticks of 10 ms; the split began behind field 2.
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+    match (ticks(11), ticks(12)) {
+        (Some(user), Some(system)) => Duration::from_millis((user + system) * 10),
+        _ => since.elapsed(),
+    }
+}
+
+/// Runs `work` for about two seconds; returns how long one run took.
+fn time(mut work: impl FnMut()) -> Duration {
+    work();
+    let begun = Instant::now();
+    let mut runs = 0;
+    while begun.elapsed() < Duration::from_secs(2) {
+        work();
+        runs += 1;
+    }
+    begun.elapsed() / runs
+}
+
+fn per_second(count: usize, time: Duration) -> String {
+    format!("{:.0}k/s", count as f64 / time.as_secs_f64() / 1e3)
+}
+
+fn block() {
+    let batches: Vec<SpanBatch> = (0..64).map(|seed| generate::realistic_batch(seed, SPANS_A_REQUEST)).collect();
+    let spans = batches.len() * SPANS_A_REQUEST;
+    let mut encoder = Encoder::new();
+    let blocks: Vec<Vec<u8>> = batches.iter().map(|batch| encoder.encode(batch).unwrap()).collect();
+    for (block, batch) in blocks.iter().zip(&batches) {
+        assert_eq!(plain::spans(&BlockReader::open(block).unwrap().batch().unwrap()), plain::spans(batch));
+    }
+    println!("block: {:.1} bytes a span", blocks.iter().map(Vec::len).sum::<usize>() as f64 / spans as f64);
+    for (section, bytes) in BlockReader::open(&blocks[0]).unwrap().section_sizes() {
+        println!("block:   {section}: {:.1} bytes a span", bytes as f64 / SPANS_A_REQUEST as f64);
+    }
+    let encode = time(|| batches.iter().for_each(|batch| assert!(!encoder.encode(batch).unwrap().is_empty())));
+    println!("block: encode {}", per_second(spans, encode));
+    let decode = time(|| {
+        for block in &blocks {
+            assert_eq!(BlockReader::open(block).unwrap().batch().unwrap().len(), SPANS_A_REQUEST);
+        }
+    });
+    println!("block: decode all {}", per_second(spans, decode));
+    let head = time(|| {
+        for block in &blocks {
+            assert_eq!(BlockReader::open(block).unwrap().head().unwrap().len(), SPANS_A_REQUEST);
+        }
+    });
+    println!("block: decode head {}", per_second(spans, head));
+}
+
+fn digest(number: usize) -> RequestDigest {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&number.to_le_bytes());
+    RequestDigest(digest)
+}
+
+async fn spans() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
+    let (mut wall, mut processor) = (Duration::ZERO, Duration::ZERO);
+    let mut traces = Vec::new();
+    let before_all = Instant::now();
+    for commit in 0..REQUESTS / REQUESTS_A_COMMIT {
+        let writes: Vec<Write> = (0..REQUESTS_A_COMMIT)
+            .map(|place| {
+                let number = commit * REQUESTS_A_COMMIT + place;
+                let batch = Arc::new(generate::realistic_batch(number as u64, SPANS_A_REQUEST));
+                traces.push(batch.spans.trace_id[SPANS_A_REQUEST / 2]);
+                Write::Spans {
+                    digest: digest(number),
+                    batch,
+                    received_at_ns: (EPOCH_NS + number as u64 * 1_000_000) as i64,
+                }
+            })
+            .collect();
+        let (begun, before) = (Instant::now(), processor_time(before_all));
+        let outcomes = writer.commit(&writes).await;
+        wall += begun.elapsed();
+        processor += processor_time(before_all) - before;
+        assert!(outcomes.iter().all(Result::is_ok));
+    }
+    let usage = store.usage().await.unwrap();
+    let spans = REQUESTS * SPANS_A_REQUEST;
+    assert_eq!(usage.spans, spans as u64);
+    println!("commit: {} of wall time, {} of processor time", per_second(spans, wall), per_second(spans, processor));
+    println!("commit: {:.1} bytes a span on disk, log included", usage.bytes as f64 / spans as f64);
+    trace(&store, &traces).await;
+    search(&store).await;
+
+    drop((store, writer));
+    let begun = Instant::now();
+    let (store, _writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
+    println!("commit: open again in {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    assert!(store.trace(traces[7]).await.unwrap().is_some());
+}
+
+fn quantiles(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    format!("p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99))
+}
+
+async fn trace(store: &SqliteStore, traces: &[TraceId]) {
+    let mut dice = Dice::new(1);
+    let mut times = Vec::new();
+    for _ in 0..1_000 {
+        let id = traces[dice.below(traces.len() as u64) as usize];
+        let begun = Instant::now();
+        let found = store.trace(id).await.unwrap().unwrap();
+        times.push(begun.elapsed());
+        assert!(found.len() == 4 && found.spans.trace_id.iter().all(|found| *found == id));
+    }
+    println!("trace: by id {}", quantiles(times));
+    let missing = async || {
+        let begun = Instant::now();
+        assert!(store.trace(TraceId([7; 16])).await.unwrap().is_none());
+        begun.elapsed()
+    };
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        times.push(missing().await);
+    }
+    println!("trace: one that is not there {}", quantiles(times));
+}
+
+async fn search(store: &SqliteStore) {
+    let all = TraceQuery { limit: 20, ..TraceQuery::default() };
+    let queries = [
+        ("newest", all.clone()),
+        ("of a service", TraceQuery { service: Some("payments".into()), ..all.clone() }),
+        ("failed", TraceQuery { status: Some(spillway_model::batch::SpanStatus::Error), ..all.clone() }),
+        (
+            "of an operation, slow",
+            TraceQuery { operation: Some("GET /health".into()), min_duration_ns: Some(30_000_000), ..all.clone() },
+        ),
+        ("of no such service", TraceQuery { service: Some("none".into()), ..all.clone() }),
+        ("oldest", TraceQuery { to_ns: Some(EPOCH_NS + 1_000_000_000), ..all }),
+    ];
+    for (name, query) in queries {
+        let mut times = Vec::new();
+        let mut line = String::new();
+        for _ in 0..20 {
+            let begun = Instant::now();
+            let page = store.search(&query).await.unwrap();
+            times.push(begun.elapsed());
+            line.clear();
+            write!(
+                line,
+                "{} found, {} blocks read, {} skipped",
+                page.traces.len(),
+                page.blocks_read,
+                page.blocks_skipped
+            )
+            .unwrap();
+            assert!(
+                page.traces.is_sorted_by(|a, b| a.start_ns >= b.start_ns)
+                    || page.traces.len() < 2
+                    || query.service.is_some()
+                    || query.status.is_some()
+                    || query.operation.is_some()
+            );
+        }
+        println!("search: {name}: {} ({line})", quantiles(times));
+    }
+}
+
+/// One fact for each node and each side of each edge, at each second.
+struct Steady {
+    at_s: u64,
+    subjects: Vec<Subject>,
+}
+
+impl Projection for Steady {
+    fn observe(&mut self, _batch: &SpanBatch, _received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
+        for subject in &self.subjects {
+            for call in 0..3 {
+                let duration_ns = 1_000_000 * (1 + (self.at_s * 7 + call * 13) % 50);
+                emit(Observation {
+                    subject: subject.clone(),
+                    at_ns: EPOCH_NS + self.at_s * 1_000_000_000,
+                    duration_ns,
+                    failed: call == 0,
+                    provisional: false,
+                    times: 1,
+                });
+            }
+        }
+        self.at_s += 1;
+    }
+}
+
+async fn rollups() {
+    const NODES: usize = 50;
+    const EDGES: usize = 120;
+    const SECONDS: usize = 3_600;
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
+    let node = |number: usize| NodeKey {
+        kind: NodeKind::Service,
+        service: ServiceKey::new("production", "shop", &format!("service-{number}")),
+    };
+    let edge = |number: usize| EdgeKey {
+        source: node(number % NODES),
+        target: node(number * 7 % NODES + 1),
+        protocol: Protocol::Http,
+    };
+    let nodes = (0..NODES).map(|number| Subject::Node(node(number)));
+    let edges =
+        (0..EDGES).flat_map(|number| [Side::Caller, Side::Callee].map(|side| Subject::Edge(edge(number), side)));
+    let mut projection = Steady { at_s: 0, subjects: nodes.chain(edges).collect() };
+    let batch = Arc::new(generate::realistic_batch(1, SPANS_A_REQUEST / 4));
+    let mut project = Vec::new();
+    for second in 0..SECONDS {
+        let write = Write::Spans {
+            digest: digest(second),
+            batch: Arc::clone(&batch),
+            received_at_ns: (EPOCH_NS + second as u64 * 1_000_000_000) as i64,
+        };
+        assert!(writer.commit(&[write]).await.remove(0).is_ok());
+        let begun = Instant::now();
+        store.project(&mut projection, usize::MAX).await.unwrap();
+        project.push(begun.elapsed());
+    }
+    println!("rollup: a projector step of {NODES} nodes and {EDGES} edges {}", quantiles(project));
+    let epoch_s = (EPOCH_NS / 1_000_000_000) as i64;
+    for (name, length) in [("30 s", 30), ("5 min", 300), ("1 h", 3_600)] {
+        let mut times = Vec::new();
+        let mut resolution_s = 0;
+        for _ in 0..50 {
+            let begun = Instant::now();
+            let map = store.topology(epoch_s + 3_600 - length, epoch_s + 3_600).await.unwrap();
+            times.push(begun.elapsed());
+            resolution_s = map.resolution_s;
+            let seconds = (map.to_s - map.from_s).min(3_600);
+            assert!(map.nodes.len() == NODES && map.nodes.iter().all(|node| node.aggregate.count == seconds * 3));
+        }
+        println!("rollup: map of {name} (buckets of {resolution_s} s) {}", quantiles(times));
+    }
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let begun = Instant::now();
+        let series = store.node_series(&node(3), epoch_s, epoch_s + 3_600, 10).await.unwrap();
+        times.push(begun.elapsed());
+        assert!(series.len() == 360 && series.iter().all(|point| point.aggregate.count == 30));
+    }
+    println!("rollup: series of an hour in steps of 10 s {}", quantiles(times));
+}
