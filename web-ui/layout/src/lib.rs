@@ -5,9 +5,9 @@
 //! order in which nodes are given, so the same system always looks the same.
 //!
 //! Why not a library: none that was tried drew 1,000 nodes and 5,000 edges in less than 29 seconds. The method here is
-//! Sugiyama's: break cycles ([`acyclic`]), rank by longest path ([`rank`]), order by barycentre ([`order`]), and align after
-//! Brandes and Köpf ([`coordinate`]). Long edges get place holders while their number is small and are curves that go
-//! round boxes ([`route`]) in any case.
+//! Sugiyama's: break cycles (`acyclic`), rank by longest path (`rank`), order by barycentre (`order`), and align after
+//! Brandes and Köpf (`coordinate`). Long edges get place holders while their number is small and are curves that go
+//! round boxes (`route`) in any case.
 
 mod acyclic;
 mod component;

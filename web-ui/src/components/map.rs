@@ -67,21 +67,17 @@ pub fn TopologyMap(
         watch::watch(board);
         ticker::wake(board);
     });
-    let on_board = move |change: &dyn Fn(&mut Board)| {
-        board.try_update_value(|board| board.as_mut().map(change));
-        ticker::wake(board);
-    };
     Effect::new(move |_| {
         version.track();
-        topology.with_value(|topology| on_board(&|board| board.update(&topology.borrow())));
+        topology.with_value(|topology| ticker::act(board, |board| board.update(&topology.borrow())));
     });
     Effect::new(move |_| {
         let selected = selected.get();
-        on_board(&|board| board.select(selected.as_ref()));
+        ticker::act(board, |board| board.select(selected.as_ref()));
     });
     Effect::new(move |_| {
         let still = still.get();
-        on_board(&|board| board.hold_still(still));
+        ticker::act(board, |board| board.hold_still(still));
     });
     on_cleanup(move || {
         board.try_update_value(Option::take);

@@ -132,7 +132,9 @@ fn Map(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl 
 /// The canvas knows selections as a signal of its own; the address is where a selection lives.
 #[component]
 fn Canvas(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl IntoView {
-    let on_select = Callback::new(move |selection: Option<Selection>| address.change(Step::Push, |query| Selection::set(selection.as_ref(), query)));
+    let on_select = Callback::new(move |selection: Option<Selection>| {
+        address.change(Step::Push, |query| Selection::set(selection.as_ref(), query))
+    });
     let still = Signal::derive(move || live.paused.get() || live.in_the_past());
     view! { <TopologyMap topology=live.shown version=live.version selected on_select still /> }
 }

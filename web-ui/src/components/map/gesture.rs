@@ -9,7 +9,7 @@ use web_sys::{HtmlElement, PointerEvent, WheelEvent};
 
 use leptos::prelude::*;
 
-use super::{Handle, board::Board, ticker};
+use super::{Handle, board::Board, ticker::act};
 
 /// A press that moves less than this is a click: hands tremble.
 const TREMBLE: f64 = 4.0;
@@ -38,11 +38,6 @@ fn at(event: &PointerEvent) -> Point {
     Point::new(f64::from(event.offset_x()), f64::from(event.offset_y()))
 }
 
-fn with(board: Handle, act: impl FnOnce(&mut Board)) {
-    board.try_update_value(|board| board.as_mut().map(act));
-    ticker::wake(board);
-}
-
 fn cursor(event: &PointerEvent, cursor: &str) {
     if let Some(canvas) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) {
         let _ = canvas.set_attribute("data-cursor", cursor);
@@ -58,7 +53,7 @@ pub fn down(board: Handle, event: &PointerEvent) {
         // The gesture goes on when the pointer leaves the canvas.
         let _ = canvas.set_pointer_capture(event.pointer_id());
     }
-    with(board, |board| {
+    act(board, |board| {
         let from = at(event);
         board.gesture.fingers.insert(event.pointer_id(), from);
         if board.gesture.fingers.len() > 1 {
@@ -81,7 +76,7 @@ pub fn down(board: Handle, event: &PointerEvent) {
 pub fn moved(board: Handle, event: &PointerEvent) {
     let to = at(event);
     let id = event.pointer_id();
-    with(board, |board| {
+    act(board, |board| {
         let Some(before) = board.gesture.fingers.get(&id).copied() else {
             let target = board.at(to);
             board.hover(target);
@@ -138,14 +133,14 @@ fn pinch(board: &mut Board, before: Point, to: Point, other: Point) {
 /// A finger goes up: a click when it has not moved.
 pub fn up(board: Handle, event: &PointerEvent) {
     let mut clicked = None;
-    with(board, |board| {
+    act(board, |board| {
         board.gesture.fingers.remove(&event.pointer_id());
         clicked = board.gesture.press.take().filter(|press| !press.moved).map(|press| press.target);
     });
     // Outside of the first access: the page's answer to a selection comes back to the board.
     if let Some(target) = clicked {
         let chosen = board.try_with_value(|board| board.as_ref().map(|board| board.chosen(target))).flatten();
-        with(board, |board| board.focus_on(target));
+        act(board, |board| board.focus_on(target));
         if let Some((on_select, selection)) = chosen {
             on_select.run(selection);
         }
@@ -155,7 +150,7 @@ pub fn up(board: Handle, event: &PointerEvent) {
 
 /// The browser took the finger away.
 pub fn cancelled(board: Handle, event: &PointerEvent) {
-    with(board, |board| {
+    act(board, |board| {
         board.gesture.fingers.remove(&event.pointer_id());
         board.gesture.press = None;
     });
@@ -163,7 +158,7 @@ pub fn cancelled(board: Handle, event: &PointerEvent) {
 
 /// The pointer is elsewhere.
 pub fn left(board: Handle) {
-    with(board, |board| board.hover(None));
+    act(board, |board| board.hover(None));
 }
 
 /// The wheel, or two fingers on a touchpad.
@@ -174,5 +169,5 @@ pub fn wheel(board: Handle, event: &WheelEvent) {
     let finger = if event.ctrl_key() { 6.0 } else { 1.0 };
     let factor = (-event.delta_y() * unit * WHEEL * finger).clamp(-0.7, 0.7).exp();
     let at = Point::new(f64::from(event.offset_x()), f64::from(event.offset_y()));
-    with(board, |board| board.zoom(at, factor));
+    act(board, |board| board.zoom(at, factor));
 }

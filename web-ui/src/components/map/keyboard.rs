@@ -6,15 +6,10 @@ use spillway_view::map::Target;
 use wasm_bindgen::JsCast as _;
 use web_sys::{Element, FocusEvent, KeyboardEvent};
 
-use super::{Handle, board::Board, ticker};
+use super::{Handle, board::Board, ticker::act};
 
 /// Zoom of one key press.
 const STEP: f64 = 1.25;
-
-fn with(board: Handle, act: impl FnOnce(&mut Board)) {
-    board.try_update_value(|board| board.as_mut().map(act));
-    ticker::wake(board);
-}
 
 /// A key goes down while the map has the focus.
 pub fn key(board: Handle, event: &KeyboardEvent) {
@@ -23,16 +18,16 @@ pub fn key(board: Handle, event: &KeyboardEvent) {
         return;
     }
     match event.key().as_str() {
-        "ArrowLeft" => with(board, |board| board.step(Direction::Left)),
-        "ArrowRight" => with(board, |board| board.step(Direction::Right)),
-        "ArrowUp" => with(board, |board| board.step(Direction::Up)),
-        "ArrowDown" => with(board, |board| board.step(Direction::Down)),
+        "ArrowLeft" => act(board, |board| board.step(Direction::Left)),
+        "ArrowRight" => act(board, |board| board.step(Direction::Right)),
+        "ArrowUp" => act(board, |board| board.step(Direction::Up)),
+        "ArrowDown" => act(board, |board| board.step(Direction::Down)),
         "Enter" | " " => choose(board, true),
         // The page hears it too and closes what is open.
         "Escape" => return choose(board, false),
-        "+" | "=" => with(board, |board| board.zoom_middle(STEP)),
-        "-" => with(board, |board| board.zoom_middle(1.0 / STEP)),
-        "0" => with(board, Board::show_all),
+        "+" | "=" => act(board, |board| board.zoom_middle(STEP)),
+        "-" => act(board, |board| board.zoom_middle(1.0 / STEP)),
+        "0" => act(board, Board::show_all),
         _ => return,
     }
     event.prevent_default();
@@ -54,11 +49,11 @@ fn choose(board: Handle, focused: bool) {
 pub fn focused(board: Handle, event: &FocusEvent) {
     let canvas = event.target().and_then(|target| target.dyn_into::<Element>().ok());
     if canvas.is_some_and(|canvas| canvas.matches(":focus-visible").unwrap_or(true)) {
-        with(board, |board| board.keyboard(true));
+        act(board, |board| board.keyboard(true));
     }
 }
 
 /// The map has lost it.
 pub fn blurred(board: Handle) {
-    with(board, |board| board.keyboard(false));
+    act(board, |board| board.keyboard(false));
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast as _, closure::Closure};
 
-use super::Handle;
+use super::{Handle, board::Board};
 
 /// The frame that is asked for.
 #[derive(Default)]
@@ -30,6 +30,12 @@ impl Drop for Ticker {
             let _ = window().cancel_animation_frame(asked);
         }
     }
+}
+
+/// Changes the board, if it is there, and has the change painted. Must not be called from inside another change.
+pub fn act(board: Handle, change: impl FnOnce(&mut Board)) {
+    board.try_update_value(|board| board.as_mut().map(change));
+    wake(board);
 }
 
 /// Asks for a frame, unless one is asked for already.

@@ -10,12 +10,7 @@ const STEP: f64 = 1.3;
 /// Zoom in, zoom out, show all, tidy.
 #[component]
 pub fn Tools(board: Handle, added: RwSignal<usize>) -> impl IntoView {
-    let act = move |change: fn(&mut Board)| {
-        move |_| {
-            board.try_update_value(|board| board.as_mut().map(change));
-            ticker::wake(board);
-        }
-    };
+    let act = move |change: fn(&mut Board)| move |_| ticker::act(board, change);
     let sign =
         |path: &'static str| view! { <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=path /></svg> };
     // New services were squeezed in beside what is known: the button says how many a tidy layout would place better.

@@ -35,19 +35,13 @@ impl Drop for Watching {
 
 /// Starts watching for `board`, for as long as it lives.
 pub fn watch(board: Handle) {
-    let on = move |change: fn(&mut Board)| {
-        move || {
-            board.try_update_value(|board| board.as_mut().map(change));
-            ticker::wake(board);
-        }
-    };
+    let on = move |change: fn(&mut Board)| move || ticker::act(board, change);
     let reduced = || window().match_media(LESS_MOTION).ok().flatten().is_some_and(|query| query.matches());
 
     let resized: Closure<dyn FnMut()> = Closure::new(on(Board::resize));
     let restyled: Closure<dyn FnMut()> = Closure::new(on(Board::restyle));
     let calmed: Closure<dyn FnMut()> = Closure::new(move || {
-        board.try_update_value(|board| board.as_mut().map(|board| board.reduce_motion(reduced())));
-        ticker::wake(board);
+        ticker::act(board, |board| board.reduce_motion(reduced()));
     });
     let seen: Closure<dyn FnMut()> = Closure::new(move || ticker::wake(board));
 

@@ -2,6 +2,7 @@
 
 use spillway_api::{BreakerState, Edge, Node, ServiceHealth, Topology};
 
+use super::scene;
 use crate::{format, incident::SICK_RATIO, selection::Selection, words};
 
 /// The words of a tip.
@@ -36,7 +37,7 @@ impl TipText {
 }
 
 fn node_text(node: &Node) -> TipText {
-    let health = if node.stale { ServiceHealth::Unknown } else { node.health };
+    let health = scene::health(node);
     let mut rows = vec![("Requests", format::rate(node.rate)), ("Errors", format::percent(node.error_ratio))];
     rows.push(("p50 · p99", both(node.p50_ms, node.p99_ms)));
     if node.instances > 0 {
@@ -49,13 +50,14 @@ fn node_text(node: &Node) -> TipText {
         let applied = format!("applied on {} of {}", shedding.instances_applied, shedding.instances_enforcing);
         rows.push(("Sheds", format!("{}, {applied}", format::percent(Some(shedding.ratio)))));
     }
-    let stale = node.stale.then(|| "Nothing has come from it lately; the numbers are old.".to_owned());
+    let stale = (node.stale && health == ServiceHealth::Unknown)
+        .then(|| "Nothing has come from it lately; the numbers are old.".to_owned());
     TipText {
         title: node.name.clone(),
         kind: format!("{} · {}", words::kind(node.kind), words::health(health)),
         health: Some(health),
         reason: stale
-            .or_else(|| node.health_reason.clone())
+            .or_else(|| node.health_reason.clone().filter(|_| health != ServiceHealth::Healthy))
             .or_else(|| node.shedding.as_ref().and_then(|shedding| shedding.reason.clone())),
         rows,
     }

@@ -11,6 +11,8 @@ const CLOSE: f64 = 1.6;
 /// Labels drawn at most: beyond, words are noise and measuring them costs a frame.
 const MOST: usize = 160;
 const HEIGHT: f64 = 15.0;
+/// Half of a box, on the map.
+const CLEAR: f64 = 20.0;
 /// Below this zoom boxes are marks, and only what is sick is told.
 const FAR: f64 = 0.42;
 /// Lines kept clear of words: the sick ones, while they are few enough to be followed at all.
@@ -57,7 +59,7 @@ pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look, siz
         pen.font(label.weight, 12.0);
         let own = Size::new(pen.measure(&label.text) + 6.0, HEIGHT);
         let free = |rect: &Rect| rect.overlaps(&screen) && taken.free(rect) && (label.loud || calm.free(rect));
-        let places: Vec<Rect> = places(&label.beside, own, &screen).into_iter().filter(free).collect();
+        let places: Vec<Rect> = places(&label.beside, own, &screen, look.view.scale).into_iter().filter(free).collect();
         if let Some(rect) = places.iter().find(|rect| lines.free(rect)).or(places.first()) {
             taken.block(*rect);
             pen.text_on_seam(&label.text, rect.centre(), &label.colour);
@@ -66,7 +68,7 @@ pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, look: &Look, siz
 }
 
 /// Where a label of `own` size could stand, best first.
-fn places(beside: &Beside, own: Size, screen: &Rect) -> Vec<Rect> {
+fn places(beside: &Beside, own: Size, screen: &Rect, scale: f64) -> Vec<Rect> {
     match beside {
         Beside::Box(rect) => {
             // A long name at the edge of the screen moves inwards rather than be cut.
@@ -82,7 +84,9 @@ fn places(beside: &Beside, own: Size, screen: &Rect) -> Vec<Rect> {
                 let away = gap + dy.abs() * own.width / 2.0 + dx.abs() * own.height / 2.0;
                 let beside = [(dy * away, -dx * away), (-dy * away, dx * away)];
                 let (wide, high) = (gap + own.width / 2.0 + 2.0, gap + own.height / 2.0);
-                let around = [(wide, 0.0), (-wide, 0.0), (0.0, -high), (0.0, high)];
+                // The last ones stand clear of boxes that a short line joins.
+                let clear = high + CLEAR * scale;
+                let around = [(wide, 0.0), (-wide, 0.0), (0.0, -high), (0.0, high), (0.0, -clear), (0.0, clear)];
                 beside.into_iter().chain(around).map(move |(x, y)| Rect::around(Point::new(at.x + x, at.y + y), own))
             })
             .collect(),
