@@ -280,7 +280,7 @@ mod tests {
         let (fetched, at) = waits.await.unwrap();
 
         let Fetched::Set(set) = fetched else { panic!("changed") };
-        assert_eq!((set.revision.as_str(), set.directives[0].ttl_ms, at), ("1-2", 5_000, changed_at));
+        assert_eq!((set.revision.as_str(), set.directives[0].ttl_ms, at), ("1-3", 5_000, changed_at));
         assert_eq!(table.waiting(), 0);
     }
 

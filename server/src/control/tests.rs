@@ -275,6 +275,8 @@ impl Harness {
     async fn with(store: MemoryStore) -> Self {
         let (world, tasks, stop) = (Still::default(), TaskTracker::new(), CancellationToken::new());
         let control = start_with(store.clone(), world.clone(), Scripts, clock(), &tasks, stop.clone()).await.unwrap();
+        // What tests look at is then half a second after the last tick.
+        sleep(Duration::from_millis(500)).await;
         Self { control, store, world, tasks, stop, seq: 0 }
     }
 

@@ -170,7 +170,7 @@ mod tests {
         for (scale, index) in [(4, 69), (5, 138), (2, 17)] {
             let wire = api::HistogramWire { scale, count: 1, sum_ms: 20.0, zero: 0, buckets: vec![(index, 1)] };
             let median = histogram(&wire).unwrap().quantile_ms(0.5).unwrap();
-            assert!((median / 20.0 - 1.0).abs() < 0.06, "scale {scale}: {median}");
+            assert!((median / 20.0 - 1.0).abs() < 0.07, "scale {scale}: {median}");
         }
     }
 
