@@ -1,5 +1,8 @@
 //! What a person does in a browser, in real Chromium.
 
 mod boots;
+mod empty;
 mod files;
 mod gestures;
+mod sign_in;
+mod tour;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Browser, View};
+use crate::harness::{Browser, View, keys::ENTER};
 
 /// A page that writes down what is done to it. As a data: URL, so that no server takes part.
 const PAGE: &str = "data:text/html,<meta name=viewport content=width=device-width><h1>Hello</h1>\
@@ -22,7 +22,7 @@ async fn gestures_reach_the_page() {
     browser.see_text("h1", "clicked").await;
 
     browser.type_into("#text", "typed").await;
-    browser.press("\u{E007}").await;
+    browser.press(ENTER).await;
     browser.until("the text after Enter", "return window.entered === arguments[0]", json!(["typed"])).await;
 
     let folder = tempfile::tempdir().unwrap();

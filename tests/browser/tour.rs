@@ -5,13 +5,17 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::harness::{Browser, Server, View};
+use crate::harness::{
+    Browser, Server, View, alone,
+    keys::{ENTER, ESCAPE, RIGHT},
+};
 
 /// Services of the demo shop that call one another; stores, queues and the user come on top.
 const SERVICES: usize = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_first_span_to_a_decision() {
+    let _turn = alone().await;
     let server = Server::start_with(&["--demo"]).await;
     let browser = Browser::start(View::DESK).await;
 
@@ -20,9 +24,17 @@ async fn from_the_first_span_to_a_decision() {
     a_rule_is_uploaded(&browser).await;
     the_shop_is_overloaded(&browser).await;
     the_rule_decides(&browser).await;
+    the_keyboard_reaches_everything(&browser).await;
     every_page_is_fit_to_be_seen(&browser).await;
 
-    let errors: Vec<_> = browser.console().await.into_iter().filter(|line| line.starts_with("SEVERE")).collect();
+    // The browser itself notes the answer to the upload that was meant to be refused.
+    let refused = "/api/v1/plugins - Failed to load resource: the server responded with a status of 422";
+    let errors: Vec<_> = browser
+        .console()
+        .await
+        .into_iter()
+        .filter(|line| line.starts_with("SEVERE") && !line.contains(refused))
+        .collect();
     assert!(errors.is_empty(), "on the console: {errors:#?}{}", server.last_words());
 }
 
@@ -36,11 +48,15 @@ async fn the_map_fills(browser: &Browser, server: &Server) {
 
 async fn a_trace_opens(browser: &Browser) {
     browser.click("nav a[href^='/traces']").await;
-    browser.click("tr[data-trace] a").await;
+    // The newest traces are still arriving, and some requests touch one service only; this one is worth a look.
+    let rich = "const row = [...document.querySelectorAll('tr[data-trace]')] \
+                  .find(row => [...row.querySelectorAll('td.num')].some(cell => parseInt(cell.innerText) >= 8)); \
+                return row && row.dataset.trace";
+    let trace = browser.until("a trace of eight spans in the list", rich, json!([])).await;
+    browser.click(&format!("tr[data-trace='{}'] a", trace.as_str().unwrap())).await;
 
-    browser.see("[data-span]").await;
-    let spans = "return document.querySelectorAll('[data-span]').length >= 3";
-    browser.until("a waterfall of several spans", spans, json!([])).await;
+    let spans = "return document.querySelectorAll('[data-span]').length >= 8";
+    browser.until("its waterfall", spans, json!([])).await;
     browser.screenshot("trace desk light").await;
 }
 
@@ -69,6 +85,30 @@ async fn the_rule_decides(browser: &Browser) {
     browser.click("nav a[href^='/decisions']").await;
 
     browser.see_text("[data-decision]", "goodput-guard").await;
+    let shedding = "return fetch('/api/v1/topology').then(answer => answer.json()) \
+                    .then(map => map.nodes.some(node => node.shedding && node.shedding.ratio > 0.2))";
+    browser.until("a service that sheds a fifth of its load", shedding, json!([])).await;
+}
+
+async fn the_keyboard_reaches_everything(browser: &Browser) {
+    for (key, page) in [("s", "services"), ("b", "breakers"), ("t", "topology")] {
+        browser.press("g").await;
+        browser.press(key).await;
+        browser.see(&format!("[data-page='{page}']")).await;
+    }
+
+    browser.press("?").await;
+    browser.see("dialog[open]").await;
+    browser.press(ESCAPE).await;
+    browser.until("the keys closed", "return !document.querySelector('dialog[open]')", json!([])).await;
+
+    browser.run("document.querySelector('[data-testid=map-canvas]').focus()", json!([])).await;
+    browser.press(RIGHT).await;
+    browser.press(ENTER).await;
+    browser.see("[data-testid='panel']").await;
+    browser.screenshot("panel desk light").await;
+    browser.press(ESCAPE).await;
+    browser.until("the panel closed", "return !document.querySelector('[data-testid=panel]')", json!([])).await;
 }
 
 async fn every_page_is_fit_to_be_seen(browser: &Browser) {
@@ -92,7 +132,8 @@ async fn every_page_is_fit_to_be_seen(browser: &Browser) {
 }
 
 fn guest(file: &str) -> PathBuf {
-    let folder = std::env::var_os("SPILLWAY_GUESTS").expect("set SPILLWAY_GUESTS: run `cargo xtask test`, or `cargo xtask guests`");
+    let folder = std::env::var_os("SPILLWAY_GUESTS")
+        .expect("set SPILLWAY_GUESTS: run `cargo xtask test`, or `cargo xtask guests`");
     let path = PathBuf::from(folder).join(file);
     assert!(path.is_file(), "{} is not there; `cargo xtask guests` builds it", path.display());
     path

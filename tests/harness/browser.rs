@@ -132,7 +132,7 @@ impl Browser {
         self.send_keys(css, text).await;
     }
 
-    /// Presses a key on whatever has the focus; `"\u{E004}"` is Tab, `"\u{E007}"` Enter, `"\u{E00C}"` Escape.
+    /// Presses a key on whatever has the focus: a letter, or one of [`super::keys`].
     pub async fn press(&self, key: &str) {
         let keys = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
         let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] });

@@ -1,15 +1,18 @@
 //! Actors for black-box tests: the server as a process, an HTTP client, a browser. Each wait has a deadline, and each
 //! failure shows what the processes said last.
 
+mod alone;
 mod browser;
 pub mod clock;
 mod driver;
 mod eventually;
 mod http;
+pub mod keys;
 mod process;
 mod server;
 pub mod telemetry;
 
+pub use alone::alone;
 pub use browser::{Browser, View};
 pub use eventually::eventually;
 pub use http::{Answer, Client};
