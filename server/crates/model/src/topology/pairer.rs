@@ -13,7 +13,8 @@
 //!   parent, else to the *user* node: at once for a root, after [`PairerLimits::user_after_ns`] when its parent was never seen.
 //! - **Producer** and **consumer** spans meet at their queue or topic: producer → queue → consumer, one call a message; a consumer follows
 //!   its links, or its parent without links. Without a name for the queue they are joined directly.
-//! - Spans **without a kind** serve a call when their parent belongs to another service. Internal spans say nothing.
+//! - Spans **without a kind** serve a call when their parent belongs to another service. **Internal** spans are no calls; they only show
+//!   whose a parent is.
 
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
@@ -26,6 +27,7 @@ use crate::{
 
 mod attribute;
 mod expire;
+mod inner;
 mod names;
 mod peers;
 mod pending;
@@ -39,6 +41,7 @@ mod tests;
 pub(super) use names::{Seeded, cut};
 pub(super) use peers::host_of_url;
 
+use inner::InnerSpans;
 use names::{Names, NodeId};
 use peers::{PeerId, Peers};
 use pending::{EdgeRef, Measured, Pending};
@@ -54,7 +57,7 @@ pub struct PairerLimits {
     pub user_after_ns: u64,
     /// A span id that is used again and again is kept no longer than this.
     pub span_life_ns: u64,
-    /// Span ids kept at most. Beyond it a half is counted on its provisional edge and never moved, and [`PairerStats::overflowed`] counts it.
+    /// Span ids kept at most, and twice as many internal ones by their hash alone. Beyond it a half is counted on its provisional edge and never moved, and [`PairerStats::overflowed`] counts it.
     pub max_pending: usize,
     /// Links of one consumer span that are followed.
     pub max_links: usize,
@@ -133,6 +136,7 @@ pub struct Pairer {
     names: Names,
     peers: Peers,
     pending: Pending,
+    inner: InnerSpans,
     now_ns: u64,
     next_sweep_ns: u64,
     stats: PairerStats,
@@ -154,6 +158,7 @@ impl Pairer {
             names: Names::new(&limits),
             peers: Peers::new(&limits),
             pending: Pending::new(limits.seed),
+            inner: InnerSpans::new(limits.pending_ns, limits.max_pending),
             limits,
             now_ns: 0,
             next_sweep_ns: 0,

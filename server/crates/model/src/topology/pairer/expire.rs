@@ -24,6 +24,8 @@ impl Pairer {
         while let Some(slot) = self.pending.expired(self.now_ns) {
             self.expire_slot(slot);
         }
+        // Last: what was settled just now may have needed them.
+        self.inner.advance(self.now_ns);
     }
 
     /// Forgets what is unused. Only when all facts are said: until then they refer to nodes by number.
@@ -58,6 +60,7 @@ impl Pairer {
             self.pending.callers.remove(caller);
         }
         for claim in waiting {
+            self.look_once_more(claim);
             self.pending.stop_waiting(claim);
         }
         for claim in own {
@@ -66,7 +69,19 @@ impl Pairer {
         self.pending.remove_slot(number);
     }
 
+    /// An internal span that came after its child is found only now.
+    fn look_once_more(&mut self, number: u32) {
+        let Some(claim) = self.pending.claims.get(number).copied() else { return };
+        if matches!(claim.found, Found::Nothing | Found::User(_, true)) {
+            let (found, _) = self.look_up(&claim);
+            if matches!(found, Found::Edge(_) | Found::Local) {
+                self.change_claim(number, &claim, found);
+            }
+        }
+    }
+
     fn expire_claim(&mut self, number: u32) {
+        self.look_once_more(number);
         let Some(claim) = self.pending.claims.get(number).copied() else { return };
         if claim.role == Role::Server && matches!(claim.found, Found::Nothing | Found::User(_, true)) {
             let edge = self.call_of_user(claim.service, claim.protocol);

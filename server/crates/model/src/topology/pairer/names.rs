@@ -7,6 +7,7 @@ use std::{
 };
 
 use hashbrown::{HashMap, HashTable};
+use rustc_hash::FxBuildHasher;
 
 use super::PairerLimits;
 use crate::{
@@ -84,7 +85,8 @@ pub(super) struct Names {
     index: HashTable<NodeId>,
     /// Services that send telemetry, by environment and name.
     senders: HashMap<(Arc<str>, Arc<str>), Vec<NodeId>, Seeded>,
-    edges: HashMap<(NodeId, NodeId, Protocol), u64, Seeded>,
+    /// Keyed by numbers that are given out here: nobody outside can make them collide.
+    edges: HashMap<(NodeId, NodeId, Protocol), u64, FxBuildHasher>,
     /// Grows when a service is seen for the first time: what a peer's name resolves to may then change.
     generation: u64,
     folded: u64,
@@ -107,7 +109,7 @@ impl Names {
             free: Vec::new(),
             index: HashTable::new(),
             senders: HashMap::with_hasher(hasher),
-            edges: HashMap::with_hasher(hasher),
+            edges: HashMap::default(),
             generation: 0,
             folded: 0,
         }

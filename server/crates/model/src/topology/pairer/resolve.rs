@@ -28,7 +28,9 @@ impl Pairer {
         let claim = *entry;
         let (found, via) = self.look_up(&claim);
         // Its caller's slot has expired: looking again finds less than was found.
-        if claim.settled() && via == NIL {
+        let less =
+            matches!(found, Found::Nothing | Found::User(..)) && matches!(claim.found, Found::Edge(_) | Found::Local);
+        if less || claim.settled() && via == NIL {
             return;
         }
         self.change_claim(number, &claim, found);
@@ -85,7 +87,8 @@ impl Pairer {
             let (service, role, protocol, callee) = (caller.service, caller.role, caller.protocol, caller.callee);
             return self.called_by(claim, via, service, role, protocol, callee);
         }
-        if let Some(parent) = self.pending.claims.get(parent_own).map(|parent| parent.service) {
+        let inner = || parent.and_then(|slot| self.inner.service(self.pending.hash(&slot.key)));
+        if let Some(parent) = self.pending.claims.get(parent_own).map(|parent| parent.service).or_else(inner) {
             return (self.child_of(claim, parent), NIL);
         }
         let found = match (claim.role, claim.queue) {

@@ -22,11 +22,15 @@ impl Pairer {
         let key = (batch.spans.trace_id[span], batch.spans.span_id[span]);
         let reading = self.reader.read(batch, span);
         // Ids of all zeros are invalid: they would pair with each other.
-        if reading.role == Role::Inner || key.0 == TraceId::default() || key.1.is_none() {
+        if key.0 == TraceId::default() || key.1.is_none() {
+            return;
+        }
+        let resource = batch.scopes[batch.spans.scope[span] as usize].resource;
+        if reading.role == Role::Inner {
+            self.inner.note(self.pending.hash(&key), self.services[resource as usize]);
             return;
         }
         self.stats.halves += 1;
-        let resource = batch.scopes[batch.spans.scope[span] as usize].resource;
         let measured = self.measure(batch, span, reading.failed);
         match reading.role {
             Role::Client | Role::Producer => self.take_caller(batch, span, key, resource, &reading, measured),

@@ -323,6 +323,18 @@ fn a_caller_that_does_not_measure_its_calls_is_still_their_caller() {
 }
 
 #[test]
+fn a_call_out_of_an_internal_span_is_its_services() {
+    let spans = [span("web", 1, 0, Internal), span("stock", 2, 1, Server).http()];
+    assert_eq!(edges_of(&spans), is(&[("web < stock Http", 1)]));
+
+    let mut bench = Bench::new();
+    bench.send(NOW, &spans[1..]).wait(NOW + 7 * SECOND);
+    assert_eq!(bench.edges(), is(&[("user:user < stock Http?", 1)]));
+    bench.send(NOW + 8 * SECOND, &spans[..1]).wait(NOW + 31 * SECOND);
+    assert_eq!(bench.edges(), is(&[("web < stock Http", 1)]));
+}
+
+#[test]
 fn a_server_span_within_a_server_span_is_the_same_request() {
     let spans = [span("web", 1, 0, Server).http(), span("web", 2, 1, Server).http()];
     let mut bench = Bench::new();

@@ -189,7 +189,7 @@ fn served(all: &[Made]) -> Vec<Served<'_>> {
                 shared.or_else(|| all.iter().find(|made| !served_there && calls(made) && Some(key(made)) == wanted));
             let parent = all
                 .iter()
-                .find(|made| serves(made) && Some(key(made)) == wanted)
+                .find(|made| (serves(made) || made.does == Does::Inner) && Some(key(made)) == wanted)
                 .map(|made| service(&made.sample.service));
             let messages = |queue: NodeKey| Some(edge(queue, own.clone(), Protocol::Messaging));
             let mut local = false;
