@@ -11,7 +11,7 @@ use std::{
 };
 
 use spillway_model::{
-    batch::SpanBatch,
+    batch::{SpanBatch, SpanView},
     identity::{NodeKey, NodeKind, ServiceKey, TraceId},
     observation::{EdgeKey, Observation, Protocol, Side, Subject},
 };
@@ -207,16 +207,22 @@ async fn search(store: &SqliteStore) {
                 page.blocks_skipped
             )
             .unwrap();
-            assert!(
-                page.traces.is_sorted_by(|a, b| a.start_ns >= b.start_ns)
-                    || page.traces.len() < 2
-                    || query.service.is_some()
-                    || query.status.is_some()
-                    || query.operation.is_some()
-            );
+            for found in &page.traces {
+                let trace = store.trace(found.trace_id).await.unwrap().unwrap();
+                assert!(trace.len() == found.spans as usize && trace.iter().any(|span| matches(&query, span)));
+            }
         }
         println!("search: {name}: {} ({line})", quantiles(times));
     }
+}
+
+fn matches(query: &TraceQuery, span: SpanView<'_>) -> bool {
+    let is = |wanted: &Option<String>, have: &str| wanted.as_ref().is_none_or(|wanted| wanted == have);
+    is(&query.service, span.batch().str(span.resource().service))
+        && is(&query.operation, span.name())
+        && query.status.is_none_or(|status| status == span.status())
+        && query.min_duration_ns.is_none_or(|least| span.duration_ns() >= least)
+        && query.to_ns.is_none_or(|to| span.start_ns() < to)
 }
 
 /// One fact for each node and each side of each edge, at each second.
@@ -286,7 +292,7 @@ async fn rollups() {
             let map = store.topology(epoch_s + 3_600 - length, epoch_s + 3_600).await.unwrap();
             times.push(begun.elapsed());
             resolution_s = map.resolution_s;
-            let seconds = (map.to_s - map.from_s).min(3_600);
+            let seconds = map.to_s.min(epoch_s + 3_600) - map.from_s.max(epoch_s);
             assert!(map.nodes.len() == NODES && map.nodes.iter().all(|node| node.aggregate.count == seconds * 3));
         }
         println!("rollup: map of {name} (buckets of {resolution_s} s) {}", quantiles(times));

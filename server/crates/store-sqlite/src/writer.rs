@@ -16,6 +16,7 @@ mod plan;
 use active::Active;
 use codec::{Codec, SealedBlock};
 use digests::Digests;
+pub(crate) use operations::MOST as MOST_OPERATIONS;
 use plan::{Plan, Slot};
 
 /// Writes spans and events. There is one a store; it is not shared.

@@ -4,9 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashSet;
 use spillway_store::{StoreError, TracePage, Watermark};
+use sqlx::SqliteConnection;
 
 use super::filter::Filter;
-use crate::{block::BlockSummary, error, segment::Segment};
+use crate::{block::BlockSummary, error, segment::Segment, writer::MOST_OPERATIONS};
 
 const BLOCKS_AT_A_TIME: i64 = 64;
 
@@ -99,6 +100,11 @@ impl Walk {
             .fetch_all(&mut *connection)
             .await
             .map_err(self.segment.failed("look operations up"))?;
+            if ids.is_empty() && self.tells_all_apart(&mut connection).await? {
+                page.blocks_skipped += self.segment.totals().blocks;
+                self.ended = true;
+                return Ok(());
+            }
             self.operations = Some(ids.into_iter().map(|id| id as u32).collect());
         }
         self.begun = true;
@@ -127,6 +133,17 @@ impl Walk {
             }
         }
         Ok(())
+    }
+}
+
+impl Walk {
+    /// Whether every operation of the segment has a number of its own: then one without a number is in no block.
+    async fn tells_all_apart(&self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+        let most: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM operation")
+            .fetch_one(connection)
+            .await
+            .map_err(self.segment.failed("count operations"))?;
+        Ok(most.is_none_or(|most| (most as usize) < MOST_OPERATIONS))
     }
 }
 

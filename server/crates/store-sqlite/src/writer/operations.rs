@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A sender that puts ids into span names makes a new operation a span; past this they share one number.
-const MOST: usize = 100_000;
+pub(crate) const MOST: usize = 100_000;
 
 /// A row of the table `operation`.
 #[derive(Clone, Debug, PartialEq, Eq)]
