@@ -22,7 +22,9 @@ fn operations(document: &Value) -> Vec<(Method, String, String)> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let security = operation["security"].as_array().unwrap();
-            let demands = security.first().map_or("public".to_owned(), |scheme| scheme.as_object().unwrap().keys().next().unwrap().clone());
+            let demands = security
+                .first()
+                .map_or("public".to_owned(), |scheme| scheme.as_object().unwrap().keys().next().unwrap().clone());
             let filled = path.replace("{trace_id}", "0123456789abcdef0123456789abcdef").replace("{id}", "none");
             all.push((method.to_uppercase().parse().unwrap(), filled, demands));
         }
@@ -36,11 +38,15 @@ async fn every_route_demands_exactly_what_it_declares() {
     let document = client.get(&server.url("/api/v1/openapi.json")).await.value();
     let operations = operations(&document);
     assert!(operations.len() > 25, "{}", operations.len());
-    let identities = [("nobody", None), ("admin", Some(TOKEN)), ("ingest", Some(KEY)), ("wrong", Some("wrong-token-0123456789"))];
+    let identities =
+        [("nobody", None), ("admin", Some(TOKEN)), ("ingest", Some(KEY)), ("wrong", Some("wrong-token-0123456789"))];
 
     for (method, path, demands) in &operations {
         for (identity, secret) in identities {
-            let mut request = Request::builder().method(method).uri(server.url(path)).header(header::CONTENT_TYPE, "application/json");
+            let mut request = Request::builder()
+                .method(method)
+                .uri(server.url(path))
+                .header(header::CONTENT_TYPE, "application/json");
             if let Some(secret) = secret {
                 request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
             }
@@ -68,7 +74,10 @@ async fn the_document_names_every_route_and_nothing_else() {
     let mut references = Vec::new();
     collect_references(&document, &mut references);
     for reference in references {
-        assert!(!document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null).is_null(), "{reference} leads nowhere");
+        assert!(
+            !document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null).is_null(),
+            "{reference} leads nowhere"
+        );
     }
     assert_eq!(client.get(&server.url("/api/v1/nonsense")).await.status, StatusCode::NOT_FOUND);
 }
@@ -97,7 +106,10 @@ async fn a_foreign_host_or_origin_is_turned_away_on_every_listener() {
         assert_eq!(client.send(request).await.status, StatusCode::FORBIDDEN);
         assert_eq!(client.send(otlp(url, &call(1))).await.status, StatusCode::OK);
     }
-    let upload = Request::post(server.url("/api/v1/plugins")).header("sec-fetch-site", "cross-site").body(Bytes::from_static(b"\0asm")).unwrap();
+    let upload = Request::post(server.url("/api/v1/plugins"))
+        .header("sec-fetch-site", "cross-site")
+        .body(Bytes::from_static(b"\0asm"))
+        .unwrap();
     assert_eq!(client.send(upload).await.status, StatusCode::FORBIDDEN);
 }
 
@@ -106,14 +118,22 @@ async fn a_browser_exchanges_the_token_for_a_cookie_that_scripts_cannot_read() {
     let (server, client) = (locked_server().await, Client::new());
     let session = server.url("/api/v1/session");
     assert_eq!(client.get(&session).await.value(), json!({ "required": true, "signed_in": false }));
-    assert_eq!(client.json(Method::POST, &session, &json!({ "token": "nope-nope-nope-nope" })).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        client.json(Method::POST, &session, &json!({ "token": "nope-nope-nope-nope" })).await.status,
+        StatusCode::UNAUTHORIZED
+    );
 
     let answer = client.json(Method::POST, &session, &json!({ "token": TOKEN })).await;
     let cookie = answer.header("set-cookie").to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(TOKEN), "{cookie}");
 
     let with_cookie = |method: Method, path: &str| {
-        Request::builder().method(method).uri(server.url(path)).header(header::COOKIE, cookie.split(';').next().unwrap()).body(Bytes::new()).unwrap()
+        Request::builder()
+            .method(method)
+            .uri(server.url(path))
+            .header(header::COOKIE, cookie.split(';').next().unwrap())
+            .body(Bytes::new())
+            .unwrap()
     };
     assert_eq!(client.send(with_cookie(Method::GET, "/api/v1/status")).await.status, StatusCode::OK);
     assert_eq!(client.send(with_cookie(Method::DELETE, "/api/v1/session")).await.status, StatusCode::NO_CONTENT);

@@ -13,25 +13,36 @@ use crate::harness::{
 
 /// The WebAssembly that the tasks built.
 pub fn guest(name: &str) -> Bytes {
-    let folder = std::env::var_os("SPILLWAY_GUESTS").expect("set SPILLWAY_GUESTS: run `cargo xtask test`, or `cargo xtask guests`");
+    let folder = std::env::var_os("SPILLWAY_GUESTS")
+        .expect("set SPILLWAY_GUESTS: run `cargo xtask test`, or `cargo xtask guests`");
     let path = PathBuf::from(folder).join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
 }
 
 pub async fn upload(client: &Client, server: &Server, wasm: Bytes) -> crate::harness::Answer {
-    let request = Request::post(server.url("/api/v1/plugins")).header(header::CONTENT_TYPE, "application/wasm").body(wasm).unwrap();
+    let request = Request::post(server.url("/api/v1/plugins"))
+        .header(header::CONTENT_TYPE, "application/wasm")
+        .body(wasm)
+        .unwrap();
     client.send(request).await
 }
 
 pub async fn set_mode(client: &Client, server: &Server, id: &str, mode: &str) -> Value {
-    let answer = client.json(Method::PUT, &server.url(&format!("/api/v1/plugins/{id}/mode")), &json!({ "mode": mode })).await;
+    let answer =
+        client.json(Method::PUT, &server.url(&format!("/api/v1/plugins/{id}/mode")), &json!({ "mode": mode })).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     answer.value()
 }
 
 async fn plugin(client: &Client, server: &Server, id: &str) -> Value {
     let list = client.get(&server.url("/api/v1/plugins")).await.value();
-    list["plugins"].as_array().unwrap().iter().find(|plugin| plugin["id"] == id).unwrap_or_else(|| panic!("{id} is not in {list}")).clone()
+    list["plugins"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|plugin| plugin["id"] == id)
+        .unwrap_or_else(|| panic!("{id} is not in {list}"))
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +53,11 @@ async fn an_upload_is_described_runs_in_shadow_and_survives_a_restart() {
 
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
     let uploaded = answer.value();
-    assert_eq!((&uploaded["name"], &uploaded["mode"], &uploaded["origin"]), (&json!("goodput-guard"), &json!("off"), &json!("uploaded")), "{uploaded}");
+    assert_eq!(
+        (&uploaded["name"], &uploaded["mode"], &uploaded["origin"]),
+        (&json!("goodput-guard"), &json!("off"), &json!("uploaded")),
+        "{uploaded}"
+    );
     let id = uploaded["id"].as_str().unwrap().to_owned();
     let again = upload(&client, &server, guest("rule_goodput_guard")).await;
     assert!(again.status.is_success() && again.value()["id"] == id.as_str(), "{}", again.text());
@@ -103,7 +118,11 @@ async fn hostile_rules_are_contained_while_ingest_and_the_interface_go_on() {
         let began = std::time::Instant::now();
         assert_eq!(client.send(otlp(&server.otlp_http, &call(number))).await.status, StatusCode::OK);
         assert_eq!(client.get(&server.url("/api/v1/topology")).await.status, StatusCode::OK);
-        assert!(began.elapsed() < Duration::from_secs(5), "ingest and reading took {:?} beside hostile rules", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "ingest and reading took {:?} beside hostile rules",
+            began.elapsed()
+        );
     }
     for (name, id, outcomes) in &running {
         let ended = async || {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     author::{guest, set_mode, upload},
-    harness::{Client, Server, eventually},
+    harness::{Client, Server, alone, eventually},
 };
 
 /// Long enough for the queue to fill, the retries to storm and the breakers to open; and for the rule to find its level.
@@ -37,6 +37,7 @@ async fn measure(client: &Client, server: &Server) -> Measured {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_doubles_the_success_and_halves_the_wait_at_tenfold_load() {
+    let _turn = alone().await;
     let server = Server::start_with(&["--demo"]).await;
     let client = Client::new();
     let running = async || (client.get(&server.url("/api/v1/demo")).await.status == StatusCode::OK).then_some(());
@@ -51,9 +52,18 @@ async fn a_rule_doubles_the_success_and_halves_the_wait_at_tenfold_load() {
     set_mode(&client, &server, &id, "active").await;
     let on = measure(&client, &server).await;
 
-    println!("checkout at tenfold load: success {:.1} % -> {:.1} %, p99 {:.0} ms -> {:.0} ms", off.success * 100.0, on.success * 100.0, off.p99_ms, on.p99_ms);
+    println!(
+        "checkout at tenfold load: success {:.1} % -> {:.1} %, p99 {:.0} ms -> {:.0} ms",
+        off.success * 100.0,
+        on.success * 100.0,
+        off.p99_ms,
+        on.p99_ms
+    );
     let decisions = client.get(&server.url("/api/v1/decisions")).await.value();
-    assert!(decisions["decisions"].as_array().unwrap().iter().any(|decision| decision["state"] == "in_force"), "{decisions}");
+    assert!(
+        decisions["decisions"].as_array().unwrap().iter().any(|decision| decision["state"] == "in_force"),
+        "{decisions}"
+    );
     assert!(on.success >= 2.0 * off.success, "success only went from {:.3} to {:.3}", off.success, on.success);
     assert!(on.success > 0.15, "success is still {:.3}", on.success);
     assert!(on.p99_ms <= off.p99_ms / 2.0, "p99 only went from {:.0} to {:.0} ms", off.p99_ms, on.p99_ms);

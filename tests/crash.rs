@@ -10,7 +10,7 @@ use std::{
 use http::{Method, StatusCode};
 
 use crate::harness::{
-    Client, Server,
+    Client, Server, alone,
     clock::now_ns,
     telemetry::{breaker, call, hex, otlp, trace_id},
 };
@@ -20,6 +20,7 @@ const READY: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
+    let _turn = alone().await;
     let acknowledged: Arc<Mutex<(Vec<u64>, Vec<String>)>> = Arc::default();
     let mut server = Server::start().await;
     let mut next = 0;
@@ -27,7 +28,8 @@ async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
     for round in 0..20u64 {
         let senders: Vec<_> = (0..4u64)
             .map(|sender| {
-                let (acknowledged, url, otlp_url) = (acknowledged.clone(), server.url("/webhooks/spillway"), server.otlp_http.clone());
+                let (acknowledged, url, otlp_url) =
+                    (acknowledged.clone(), server.url("/webhooks/spillway"), server.otlp_http.clone());
                 let first = next + sender * 1_000_000;
                 tokio::spawn(async move {
                     let client = Client::new();
@@ -37,7 +39,9 @@ async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
                         assert_eq!(answer.status, StatusCode::OK);
                         acknowledged.lock().unwrap().0.push(number);
                         let id = format!("e-{number}");
-                        let Some(answer) = client.try_json(Method::POST, &url, &breaker(&id, "open")).await else { return };
+                        let Some(answer) = client.try_json(Method::POST, &url, &breaker(&id, "open")).await else {
+                            return;
+                        };
                         assert_eq!(answer.status, StatusCode::OK);
                         acknowledged.lock().unwrap().1.push(id);
                     }
@@ -47,7 +51,10 @@ async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
         let before = acknowledged.lock().unwrap().0.len();
         // The kill falls after a different number of acknowledgements each time, in the middle of whatever goes on then.
         let enough = before + 5 + (round as usize * 7) % 40;
-        crate::harness::eventually("acknowledgements", Duration::from_secs(20), async || (acknowledged.lock().unwrap().0.len() >= enough).then_some(())).await;
+        crate::harness::eventually("acknowledgements", Duration::from_secs(20), async || {
+            (acknowledged.lock().unwrap().0.len() >= enough).then_some(())
+        })
+        .await;
         let data = server.kill().await;
         for sender in senders {
             sender.await.unwrap();
@@ -60,7 +67,12 @@ async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
 
     let client = Client::new();
     let (traces, events) = acknowledged.lock().unwrap().clone();
-    assert!(traces.len() > 200 && events.len() > 100, "too few to mean anything: {} and {}", traces.len(), events.len());
+    assert!(
+        traces.len() > 200 && events.len() > 100,
+        "too few to mean anything: {} and {}",
+        traces.len(),
+        events.len()
+    );
     for number in &traces {
         let answer = client.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(*number))))).await;
         assert_eq!(answer.status, StatusCode::OK, "trace {number} was acknowledged and is gone");
@@ -70,7 +82,9 @@ async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
     let mut cursor = String::new();
     loop {
         let page = client.get(&server.url(&format!("/api/v1/events?limit=1000{cursor}"))).await.value();
-        stored.extend(page["events"].as_array().unwrap().iter().map(|record| record["event"]["id"].as_str().unwrap().to_owned()));
+        stored.extend(
+            page["events"].as_array().unwrap().iter().map(|record| record["event"]["id"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }
@@ -84,6 +98,7 @@ async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
 /// acknowledgement must come after one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_waits_for_the_sync() {
+    let _turn = alone().await;
     assert_eq!(acks_before_sync(&[]).await, 0, "an acknowledgement came before its data was synced");
     // Negative controls: the test would notice both ways of breaking the promise.
     assert!(acks_before_sync(&[("SPILLWAY_TEST_ACK_EARLY", "1")]).await > 0, "an early acknowledgement went unnoticed");
@@ -104,7 +119,9 @@ async fn acks_before_sync(variables: &[(&str, &str)]) -> usize {
         for event in [false, true] {
             let sent = now_ns();
             let answer = if event {
-                client.json(Method::POST, &server.url("/webhooks/spillway"), &breaker(&format!("e{number}"), "open")).await
+                client
+                    .json(Method::POST, &server.url("/webhooks/spillway"), &breaker(&format!("e{number}"), "open"))
+                    .await
             } else {
                 client.send(otlp(&server.otlp_http, &call(number))).await
             };
@@ -125,7 +142,13 @@ fn shim(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/shim/slow_sync.c");
     let library = folder.join("slow_sync.so");
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-    let status = Command::new(compiler).args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status().unwrap();
+    let status = Command::new(compiler)
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(source)
+        .arg("-ldl")
+        .status()
+        .unwrap();
     assert!(status.success(), "cannot compile the shim");
     library
 }

@@ -30,8 +30,11 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let of = |package: &Value| {
-        let normal = package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
-        let names = normal.filter(|dependency| dependency["optional"] == false).map(|dependency| dependency["name"].as_str().unwrap().to_owned());
+        let normal =
+            package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
+        let names = normal
+            .filter(|dependency| dependency["optional"] == false)
+            .map(|dependency| dependency["name"].as_str().unwrap().to_owned());
         (package["name"].as_str().unwrap().to_owned(), names.collect())
     };
     metadata["packages"].as_array().unwrap().iter().map(of).collect()
@@ -44,7 +47,10 @@ fn dependencies_point_from_the_shell_to_the_pure() {
     for (name, may) in MAY {
         let own = all[*name].iter().filter(|dependency| dependency.starts_with("spillway"));
         for dependency in own {
-            assert!(may.contains(&dependency.as_str()), "{name} must not depend on {dependency}: update ARCHITECTURE.md first");
+            assert!(
+                may.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}: update ARCHITECTURE.md first"
+            );
         }
     }
     for name in PURE {
@@ -57,7 +63,14 @@ fn dependencies_point_from_the_shell_to_the_pure() {
 #[test]
 fn the_interface_is_an_ordinary_client_of_the_public_api() {
     let all = dependencies();
-    let of_server = ["spillway", "spillway-model", "spillway-store", "spillway-store-sqlite", "spillway-decode", "spillway-plugin-host"];
+    let of_server = [
+        "spillway",
+        "spillway-model",
+        "spillway-store",
+        "spillway-store-sqlite",
+        "spillway-decode",
+        "spillway-plugin-host",
+    ];
 
     for name in ["spillway-web-ui"] {
         for dependency in &all[name] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::harness::{Client, Server, eventually};
+use crate::harness::{Client, Server, alone, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_listener_that_is_printed_takes_connections() {
@@ -29,4 +29,94 @@ async fn a_termination_signal_ends_it_cleanly_and_the_next_start_finds_its_data(
     let client = Client::new();
     let ready = async || (client.get(&again.url("/readyz")).await.status == 200).then_some(());
     eventually("a ready server", Duration::from_secs(10), ready).await;
+}
+
+/// Runs the binary to its end.
+async fn outcome(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_spillway"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPILLWAY_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder.path()).args(args).envs(variables.iter().copied()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.expect("it goes on").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_configuration_is_refused_with_a_clear_line_and_code_64() {
+    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
+        (&["serve", "--listen", "7070"], &[], "`7070` for `listen` from the command line"),
+        (&["serve"], &[("SPILLWAY_LISTN", "off")], "did you mean `listen`?"),
+        (&["serve", "--config", "missing.toml"], &[], "missing.toml"),
+        (&["serve", "--listen", "0.0.0.0:0"], &[], "an admin token"),
+        (&["serve"], &[("SPILLWAY_ADMIN_TOKEN", "short")], "shorter than 16"),
+        (&["serve", "--frobnicate"], &[], "--frobnicate"),
+    ];
+    for (args, variables, expected) in cases {
+        let (code, _, stderr) = outcome(args, variables).await;
+
+        assert_eq!(code, Some(64), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_and_a_data_folder_in_use_are_named_with_code_69() {
+    let server = Server::start().await;
+    let taken = server.http.trim_start_matches("http://");
+    let data = server.data().to_str().unwrap();
+
+    let (code, _, stderr) =
+        outcome(&["serve", "--listen", taken, "--otlp-http", "off", "--otlp-grpc", "off"], &[]).await;
+    assert_eq!(code, Some(69), "{stderr}");
+    assert!(stderr.contains(taken) && stderr.contains("--listen off"), "{stderr}");
+
+    let args = ["serve", "--listen", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--data-dir", data];
+    let (code, _, stderr) = outcome(&args, &[]).await;
+    assert_eq!(code, Some(69), "{stderr}");
+    assert!(stderr.contains(data), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_value_is_printed_with_its_origin_and_no_secret_among_them() {
+    let variables = [("SPILLWAY_ADMIN_TOKEN", "a-token-that-nobody-should-see"), ("SPILLWAY_RETENTION_SPANS", "2d")];
+
+    let (code, stdout, stderr) = outcome(&["config", "--listen", "127.0.0.1:1"], &variables).await;
+
+    assert_eq!(code, Some(0), "{stderr}");
+    let line =
+        |key: &str| stdout.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("no {key} in {stdout}"));
+    assert!(line("listen ").contains("127.0.0.1:1") && line("listen ").contains("the command line"));
+    assert!(line("retention.spans").contains("2d") && line("retention.spans").contains("SPILLWAY_RETENTION_SPANS"));
+    assert!(line("otlp_http").contains("the defaults"));
+    assert!(!stdout.contains("nobody-should-see"), "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_dependency_opens_the_breakers_towards_it_and_goes_silent() {
+    let _turn = alone().await;
+    let (server, client) = (Server::start_with(&["--demo"]).await, Client::new());
+    let demo = server.url("/api/v1/demo");
+    let running = async || (client.get(&demo).await.status == 200).then_some(());
+    eventually("the demo's switches", Duration::from_secs(20), running).await;
+
+    let switch = serde_json::json!({ "load": 5.0, "dependencies": [{ "service": "payments", "fault": "dead" }] });
+    let answer = client.json(http::Method::PUT, &demo, &switch).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
+    let open = async || {
+        let map = client.get(&server.url("/api/v1/topology")).await.value();
+        let edge = map["edges"].as_array()?.iter().find(|edge| {
+            edge["source"] == "service:demo/shop/checkout" && edge["target"] == "service:demo/shop/payments"
+        })?;
+        (edge["breaker"]["state"] == "open" && edge["breaker"]["open"] == 2 && edge["error_ratio"].as_f64()? > 0.2)
+            .then_some(())
+    };
+    eventually("both breakers of checkout open", Duration::from_secs(40), open).await;
+
+    let nonsense = serde_json::json!({ "dependencies": [{ "service": "moon", "fault": "dead" }] });
+    let answer = client.json(http::Method::PUT, &demo, &nonsense).await;
+    assert!(answer.status == 400 && answer.text().contains("moon"), "{}", answer.text());
 }

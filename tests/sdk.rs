@@ -30,7 +30,10 @@ fn python() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python-sdk");
     let python = folder.join("bin/python");
     let has_sdk = |python: &PathBuf| {
-        Command::new(python).args(["-c", "import opentelemetry.exporter.otlp.proto.http"]).output().is_ok_and(|run| run.status.success())
+        Command::new(python)
+            .args(["-c", "import opentelemetry.exporter.otlp.proto.http"])
+            .output()
+            .is_ok_and(|run| run.status.success())
     };
     if has_sdk(&python) {
         return Some(python);
@@ -39,7 +42,11 @@ fn python() -> Option<PathBuf> {
     if !made {
         return None;
     }
-    let installed = Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES).status().unwrap();
+    let installed = Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(PACKAGES)
+        .status()
+        .unwrap();
     assert!(installed.success(), "pip could not install {PACKAGES:?}");
     assert!(has_sdk(&python));
     Some(python)
@@ -58,16 +65,29 @@ async fn a_python_service_with_default_settings_shows_up_on_the_map() {
     let client = Client::new();
 
     let sent = tokio::task::spawn_blocking(move || {
-        Command::new(python).args(["-c", PROGRAM]).env("OTEL_SERVICE_NAME", "hello-python").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").output().unwrap()
+        Command::new(python)
+            .args(["-c", PROGRAM])
+            .env("OTEL_SERVICE_NAME", "hello-python")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .output()
+            .unwrap()
     });
     let sent = sent.await.unwrap();
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
 
     let shown = async || {
         let map = client.get(&server.url("/api/v1/topology")).await.value();
-        let has = |list: &str, test: &dyn Fn(&Value) -> bool| map[list].as_array().is_some_and(|items| items.iter().any(test));
-        let service = has("nodes", &|node| node["name"] == "hello-python" && node["kind"] == "service" && node["rate"].as_f64().is_some_and(|rate| rate > 0.0));
-        let database = has("edges", &|edge| edge["source"].as_str().is_some_and(|id| id.ends_with("hello-python")) && edge["protocol"] == "database");
+        let has = |list: &str, test: &dyn Fn(&Value) -> bool| {
+            map[list].as_array().is_some_and(|items| items.iter().any(test))
+        };
+        let service = has("nodes", &|node| {
+            node["name"] == "hello-python"
+                && node["kind"] == "service"
+                && node["rate"].as_f64().is_some_and(|rate| rate > 0.0)
+        });
+        let database = has("edges", &|edge| {
+            edge["source"].as_str().is_some_and(|id| id.ends_with("hello-python")) && edge["protocol"] == "database"
+        });
         (service && database).then_some(())
     };
     eventually("the service and its database on the map", Duration::from_secs(15), shown).await;

@@ -21,7 +21,10 @@ async fn a_span_is_readable_as_soon_as_it_is_acknowledged() {
 
     let answer = client.send(otlp(&server.otlp_http, &call(1))).await;
 
-    assert_eq!((answer.status, answer.header("content-type"), answer.body.len()), (StatusCode::OK, "application/x-protobuf", 0));
+    assert_eq!(
+        (answer.status, answer.header("content-type"), answer.body.len()),
+        (StatusCode::OK, "application/x-protobuf", 0)
+    );
     let trace = client.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(1))))).await.value();
     let spans = trace["spans"].as_array().unwrap();
     assert_eq!(spans.len(), 2, "{trace}");
@@ -67,7 +70,9 @@ async fn malformed_requests_are_told_what_and_where_in_the_protocols_own_form() 
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::BAD_REQUEST, "application/x-protobuf"));
     assert!(answer.text().contains("resourceSpans[1]"), "{}", answer.text());
 
-    let answer = client.send(post("application/json", br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":7}]}]}]}"#)).await;
+    let answer = client
+        .send(post("application/json", br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":7}]}]}]}"#))
+        .await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let message = answer.value()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("traceId") && answer.value()["code"] == 3, "{message}");
@@ -78,7 +83,8 @@ async fn malformed_requests_are_told_what_and_where_in_the_protocols_own_form() 
     partial.resource_spans[0].scope_spans[0].spans[0].trace_id = vec![0; 16];
     let answer = client.send(post("application/x-protobuf", &partial.encode_to_vec())).await;
     assert_eq!(answer.status, StatusCode::OK);
-    let response = opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse::decode(answer.body).unwrap();
+    let response =
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse::decode(answer.body).unwrap();
     assert_eq!(response.partial_success.unwrap().rejected_spans, 1);
 
     let status = client.get(&server.url("/api/v1/status")).await.value();
@@ -111,7 +117,8 @@ async fn a_body_beyond_the_limits_is_refused_before_it_is_held() {
 async fn the_same_requests_again_also_after_a_restart_change_no_count() {
     let (server, client) = (Server::start().await, Client::new());
     let requests: Vec<_> = (0..1_000).map(call).collect();
-    let events: Vec<_> = (0..20).map(|n| breaker(&format!("event-{n}"), if n % 2 == 0 { "open" } else { "closed" })).collect();
+    let events: Vec<_> =
+        (0..20).map(|n| breaker(&format!("event-{n}"), if n % 2 == 0 { "open" } else { "closed" })).collect();
     let send_all = async |server: &Server| {
         for batch in requests.chunks(50) {
             let sends = batch.iter().map(|request| client.send(otlp(&server.otlp_http, request)));
@@ -120,7 +127,10 @@ async fn the_same_requests_again_also_after_a_restart_change_no_count() {
             }
         }
         for event in &events {
-            assert_eq!(client.json(Method::POST, &server.url("/webhooks/spillway"), event).await.status, StatusCode::OK);
+            assert_eq!(
+                client.json(Method::POST, &server.url("/webhooks/spillway"), event).await.status,
+                StatusCode::OK
+            );
         }
     };
     let counts = async |server: &Server| {
@@ -144,7 +154,8 @@ async fn the_same_requests_again_also_after_a_restart_change_no_count() {
     let node = "service%3Atest%2Fshop%2Fpayments";
     let calls = async || {
         let series = client.get(&server.url(&format!("/api/v1/services/series?node={node}&step_s=10"))).await.value();
-        let counted: f64 = series["points"].as_array().unwrap().iter().filter_map(|point| point["rate"].as_f64()).sum::<f64>() * 10.0;
+        let counted: f64 =
+            series["points"].as_array().unwrap().iter().filter_map(|point| point["rate"].as_f64()).sum::<f64>() * 10.0;
         (counted.round() == 1_000.0).then_some(())
     };
     eventually("1,000 calls in the rollups", SOON, calls).await;
@@ -187,7 +198,11 @@ async fn a_call_and_its_breaker_show_up_on_the_map() {
     };
     let edge = eventually("an edge with its breaker open", SOON, edge).await;
 
-    assert_eq!((&edge["protocol"], &edge["error_ratio"], &edge["provisional"]), (&json!("http"), &json!(0.0), &json!(false)), "{edge}");
+    assert_eq!(
+        (&edge["protocol"], &edge["error_ratio"], &edge["provisional"]),
+        (&json!("http"), &json!(0.0), &json!(false)),
+        "{edge}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +212,8 @@ async fn secrets_reach_neither_the_disk_nor_the_log_nor_the_stream() {
     let mut request = call(1);
     let span = &mut request.resource_spans[0].scope_spans[0].spans[0];
     span.attributes.push(attribute("http.request.header.authorization", &format!("Bearer {canary}")));
-    span.attributes.push(attribute("url.full", &format!("https://user:{canary}@pay.example/charge?card_token={canary}")));
+    span.attributes
+        .push(attribute("url.full", &format!("https://user:{canary}@pay.example/charge?card_token={canary}")));
     span.attributes.push(attribute("db.password", canary));
     assert_eq!(client.send(otlp(&server.otlp_http, &request)).await.status, StatusCode::OK);
     let health = json!({ "id": "h", "kind": "health", "environment": "test", "namespace": "shop", "service": "checkout", "instance": "checkout-1",
@@ -227,4 +243,46 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     }
     assert!(!found.is_empty());
     found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_takes_spans_with_and_without_gzip_and_says_what_is_wrong() {
+    let server = Server::start().await;
+    let client = crate::harness::Grpc::new(&server.otlp_grpc);
+
+    let plain = client.export(&call(1).encode_to_vec(), false).await;
+    let gzipped = client.export(&call(2).encode_to_vec(), true).await;
+    let malformed = client.export(b"\x0a\xff", false).await;
+
+    assert_eq!((plain.code, plain.message.len()), (0, 0), "{plain:?}");
+    assert_eq!(gzipped.code, 0, "{gzipped:?}");
+    assert_eq!(malformed.code, 3, "{malformed:?}");
+    assert!(malformed.text.contains("resourceSpans"), "{malformed:?}");
+    let http = Client::new();
+    for number in [1, 2] {
+        let trace = http.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(number))))).await.value();
+        assert_eq!(trace["spans"].as_array().unwrap().len(), 2, "{trace}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_map_of_an_instant_in_the_past_is_read_from_rollups() {
+    let (server, client) = (Server::start().await, Client::new());
+    for number in 0..20 {
+        client.send(otlp(&server.otlp_http, &call(number))).await;
+    }
+    let at =
+        spillway_api::Timestamp::from_unix_ns(i64::try_from(crate::harness::clock::now_ns()).unwrap() + 1_000_000_000);
+
+    let edge = async || {
+        let map = client.get(&server.url(&format!("/api/v1/topology?at={at}"))).await.value();
+        let edge = map["edges"].as_array()?.iter().find(|edge| {
+            edge["source"] == "service:test/shop/checkout" && edge["target"] == "service:test/shop/payments"
+        })?;
+        (edge["rate"].as_f64()? > 0.0).then(|| (map["window_s"].clone(), edge.clone()))
+    };
+    let (window_s, edge) = eventually("the edge in the map of the past", SOON, edge).await;
+
+    let calls = edge["rate"].as_f64().unwrap() * window_s.as_f64().unwrap();
+    assert!((calls - 20.0).abs() < 1.0, "{calls} calls over {window_s} s in {edge}");
 }

@@ -43,7 +43,11 @@ fn now_ns() -> u64 {
 }
 
 fn text(key: &str, value: impl Into<String>) -> KeyValue {
-    KeyValue { key: key.into(), value: Some(AnyValue { value: Some(Value::StringValue(value.into())) }), ..KeyValue::default() }
+    KeyValue {
+        key: key.into(),
+        value: Some(AnyValue { value: Some(Value::StringValue(value.into())) }),
+        ..KeyValue::default()
+    }
 }
 
 fn int(key: &str, value: i64) -> KeyValue {
@@ -61,7 +65,12 @@ struct Generator {
 
 impl Generator {
     fn new(seed: u64) -> Self {
-        Self { dice: SmallRng::seed_from_u64(seed), waiting: vec![Vec::new(); SERVICES], traces: HashMap::new(), clock_ns: now_ns() - 5_000_000_000 }
+        Self {
+            dice: SmallRng::seed_from_u64(seed),
+            waiting: vec![Vec::new(); SERVICES],
+            traces: HashMap::new(),
+            clock_ns: now_ns() - 5_000_000_000,
+        }
     }
 
     /// The next full batch.
@@ -88,7 +97,16 @@ impl Generator {
 
     /// A server's span and the calls that it makes: a client's span here, a server's span in the callee.
     #[expect(clippy::too_many_arguments, reason = "one recursive step of a generator")]
-    fn span(&mut self, trace_id: [u8; 16], parent: Vec<u8>, service: usize, start: u64, length: u64, depth: u32, count: &mut u32) {
+    fn span(
+        &mut self,
+        trace_id: [u8; 16],
+        parent: Vec<u8>,
+        service: usize,
+        start: u64,
+        length: u64,
+        depth: u32,
+        count: &mut u32,
+    ) {
         let id: [u8; 8] = self.dice.random();
         let route = self.dice.random_range(0..20);
         let failed = self.dice.random_bool(0.02);
@@ -106,7 +124,19 @@ impl Generator {
     }
 
     #[expect(clippy::too_many_arguments, reason = "every field of a span")]
-    fn push(&mut self, trace_id: [u8; 16], id: [u8; 8], parent: Vec<u8>, service: usize, kind: i32, name: String, start: u64, length: u64, failed: bool, route: i64) {
+    fn push(
+        &mut self,
+        trace_id: [u8; 16],
+        id: [u8; 8],
+        parent: Vec<u8>,
+        service: usize,
+        kind: i32,
+        name: String,
+        start: u64,
+        length: u64,
+        failed: bool,
+        route: i64,
+    ) {
         let dice = &mut self.dice;
         let length = length + dice.random_range(0..1_000_000);
         let attributes = vec![
@@ -117,7 +147,10 @@ impl Generator {
             text("server.address", format!("service-{service}.shop.svc")),
             int("server.port", 8080),
             text("network.protocol.version", "1.1"),
-            text("user_agent.original", ["Mozilla/5.0 (X11; Linux x86_64)", "curl/8.5.0", "okhttp/4.12.0"][dice.random_range(0..3)]),
+            text(
+                "user_agent.original",
+                ["Mozilla/5.0 (X11; Linux x86_64)", "curl/8.5.0", "okhttp/4.12.0"][dice.random_range(0..3)],
+            ),
             int("thread.id", dice.random_range(1..64)),
             text("app.customer.id", format!("c-{}", dice.random_range(0..20_000))),
         ];
@@ -138,7 +171,12 @@ impl Generator {
     /// Spans that did not fill a batch.
     fn rest(&mut self) -> Vec<Bytes> {
         let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().enumerate().filter(|(_, spans)| !spans.is_empty()).map(|(service, spans)| encode(service, spans)).collect()
+        waiting
+            .into_iter()
+            .enumerate()
+            .filter(|(_, spans)| !spans.is_empty())
+            .map(|(service, spans)| encode(service, spans))
+            .collect()
     }
 }
 
@@ -152,7 +190,9 @@ fn encode(service: usize, spans: Vec<Span>) -> Bytes {
     ];
     let resource = Resource { attributes, ..Resource::default() };
     let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
-    let request = ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }] };
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }],
+    };
     request.encode_to_vec().into()
 }
 
@@ -166,7 +206,18 @@ impl Server {
     fn start(data: &Path) -> (Self, Duration) {
         let began = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_spillway"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "off", "--log-filter", "warn", "--data-dir"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--otlp-http",
+                "127.0.0.1:0",
+                "--otlp-grpc",
+                "off",
+                "--log-filter",
+                "warn",
+                "--data-dir",
+            ])
             .arg(data)
             .stdout(Stdio::piped())
             .spawn()
@@ -212,7 +263,10 @@ async fn get(http: &Http, url: &str) -> serde_json::Value {
 /// Sends one request until it is acknowledged, and returns how long the acknowledgement took.
 async fn send(http: &Http, url: &str, body: Bytes) -> Duration {
     loop {
-        let request = Request::post(url).header(header::CONTENT_TYPE, "application/x-protobuf").body(Full::new(body.clone())).unwrap();
+        let request = Request::post(url)
+            .header(header::CONTENT_TYPE, "application/x-protobuf")
+            .body(Full::new(body.clone()))
+            .unwrap();
         let began = Instant::now();
         let response = http.request(request).await.unwrap();
         let status = response.status();
@@ -321,10 +375,19 @@ async fn main() {
     bodies.extend(generator.rest());
     let spans: u64 = generator.traces.values().map(|count| u64::from(*count)).sum();
     let wire: usize = bodies.iter().map(Bytes::len).sum();
-    println!("{spans} spans in {} traces and {} requests, {:.0} B a span on the wire", generator.traces.len(), bodies.len(), wire as f64 / spans as f64);
+    println!(
+        "{spans} spans in {} traces and {} requests, {:.0} B a span on the wire",
+        generator.traces.len(),
+        bodies.len(),
+        wire as f64 / spans as f64
+    );
 
     let (server, started) = Server::start(folder.path());
-    println!("idle memory                       {:>10.1} MB   (started in {:.0} ms)", server.memory_mb("VmRSS:"), started.as_secs_f64() * 1e3);
+    println!(
+        "idle memory                       {:>10.1} MB   (started in {:.0} ms)",
+        server.memory_mb("VmRSS:"),
+        started.as_secs_f64() * 1e3
+    );
     let syncs = sync_ms(folder.path());
 
     let (cpu, began) = (server.cpu_s(), Instant::now());
@@ -332,9 +395,19 @@ async fn main() {
     let (wall, busy) = (began.elapsed().as_secs_f64(), server.cpu_s() - cpu);
     let status = get(&http, &format!("{}/api/v1/status", server.http)).await;
     assert_eq!(status["spans_stored"], spans, "the store disagrees with what was sent");
-    println!("durable, queryable spans          {:>10.0} /CPU-s ({:.0}/s wall, {:.0} ns CPU a span)", spans as f64 / busy, spans as f64 / wall, busy * 1e9 / spans as f64);
-    println!("acknowledgement                   {:>10.1} ms p50, {:.1} ms p99, flat out with {SENDERS} senders (sync alone: {:.1} ms p50, {:.1} ms p99)",
-        quantile(&acks, 0.5), quantile(&acks, 0.99), quantile(&syncs, 0.5), quantile(&syncs, 0.99));
+    println!(
+        "durable, queryable spans          {:>10.0} /CPU-s ({:.0}/s wall, {:.0} ns CPU a span)",
+        spans as f64 / busy,
+        spans as f64 / wall,
+        busy * 1e9 / spans as f64
+    );
+    println!(
+        "acknowledgement                   {:>10.1} ms p50, {:.1} ms p99, flat out with {SENDERS} senders (sync alone: {:.1} ms p50, {:.1} ms p99)",
+        quantile(&acks, 0.5),
+        quantile(&acks, 0.99),
+        quantile(&syncs, 0.5),
+        quantile(&syncs, 0.99)
+    );
 
     // Settled: the projector has nothing left to do when CPU time stands still.
     let mut last = server.cpu_s();
@@ -361,18 +434,38 @@ async fn main() {
         assert_eq!(trace["spans"].as_array().unwrap().len(), **count as usize, "trace {hex} is not whole");
     }
     times.sort_by(f64::total_cmp);
-    println!("trace by id, over HTTP            {:>10.2} ms p50, {:.2} ms p99, over {} traces", quantile(&times, 0.5), quantile(&times, 0.99), times.len());
+    println!(
+        "trace by id, over HTTP            {:>10.2} ms p50, {:.2} ms p99, over {} traces",
+        quantile(&times, 0.5),
+        quantile(&times, 0.99),
+        times.len()
+    );
 
     let mut times = Vec::new();
     for service in 0..SERVICES {
         let began = Instant::now();
-        let page = get(&http, &format!("{}/api/v1/traces?service=service-{service}&status=error&min_duration_ms=20&limit=20", server.http)).await;
+        let page = get(
+            &http,
+            &format!(
+                "{}/api/v1/traces?service=service-{service}&status=error&min_duration_ms=20&limit=20",
+                server.http
+            ),
+        )
+        .await;
         times.push(began.elapsed().as_secs_f64() * 1e3);
         assert!(!page["traces"].as_array().unwrap().is_empty());
     }
     times.sort_by(f64::total_cmp);
-    println!("search, service + error + duration{:>10.2} ms p50, {:.2} ms worst", quantile(&times, 0.5), quantile(&times, 1.0));
+    println!(
+        "search, service + error + duration{:>10.2} ms p50, {:.2} ms worst",
+        quantile(&times, 0.5),
+        quantile(&times, 1.0)
+    );
 
     let times = event_to_frame(&http, &server, 100).await;
-    println!("event to SSE frame                {:>10.1} ms p50, {:.1} ms p99", quantile(&times, 0.5), quantile(&times, 0.99));
+    println!(
+        "event to SSE frame                {:>10.1} ms p50, {:.1} ms p99",
+        quantile(&times, 0.5),
+        quantile(&times, 0.99)
+    );
 }

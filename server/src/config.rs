@@ -182,7 +182,9 @@ impl Config {
         for (key, secret) in [("admin_token", &self.admin_token), ("ingest_key", &self.ingest_key)] {
             // 16 characters of a random token are out of reach of guessing over a network.
             if secret.as_ref().is_some_and(|secret| secret.expose().len() < 16) {
-                return Err(ConfigError::Unsafe(format!("`{key}` is shorter than 16 characters: take a random one, such as the output of `openssl rand -hex 24`")));
+                return Err(ConfigError::Unsafe(format!(
+                    "`{key}` is shorter than 16 characters: take a random one, such as the output of `openssl rand -hex 24`"
+                )));
             }
         }
         if !self.reachable_from_outside() {
@@ -201,7 +203,10 @@ impl Config {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(ConfigError::Unsafe(format!("a listener on an address that other machines can reach needs {}", missing.join(" and "))))
+        Err(ConfigError::Unsafe(format!(
+            "a listener on an address that other machines can reach needs {}",
+            missing.join(" and ")
+        )))
     }
 }
 
@@ -264,7 +269,10 @@ mod tests {
 
         assert_eq!(layers.get("log_filter").origin, Origin::File(path));
         assert_eq!(layers.get("otlp_http").origin, Origin::Variable("SPILLWAY_OTLP_HTTP".into()));
-        assert_eq!((layers.get("retention.spans").text.as_str(), &layers.get("retention.spans").origin), ("3d", &Origin::Flag));
+        assert_eq!(
+            (layers.get("retention.spans").text.as_str(), &layers.get("retention.spans").origin),
+            ("3d", &Origin::Flag)
+        );
         assert_eq!(layers.get("listen").origin, Origin::Default);
     }
 
@@ -290,7 +298,10 @@ mod tests {
         let open = ("listen", "0.0.0.0:7070");
 
         let error = config(&[open]).unwrap_err().to_string();
-        assert!(error.contains("SPILLWAY_ADMIN_TOKEN") && error.contains("SPILLWAY_INGEST_KEY") && error.contains("TLS"), "{error}");
+        assert!(
+            error.contains("SPILLWAY_ADMIN_TOKEN") && error.contains("SPILLWAY_INGEST_KEY") && error.contains("TLS"),
+            "{error}"
+        );
         let error = config(&[open, ("admin_token", token), ("ingest_key", token)]).unwrap_err().to_string();
         assert!(!error.contains("TOKEN") && error.contains("TLS"), "{error}");
         assert!(config(&[open, ("admin_token", token), ("ingest_key", token), ("behind_tls_proxy", "true")]).is_ok());

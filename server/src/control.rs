@@ -25,6 +25,7 @@ use spillway_model::{
     signals::{Received, UsageBook},
 };
 use spillway_store::{ControlStore, DecisionLog, DecisionQuery};
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 mod breaker;
@@ -33,6 +34,7 @@ mod history;
 mod logs;
 mod recorder;
 mod registry;
+mod restore;
 mod rule;
 mod rules;
 mod table;
@@ -151,7 +153,13 @@ where
     W: World,
     L: Loader,
 {
-    let rules = Rules::read(&store).await?;
+    let mut rules = Rules::read(&store).await?;
+    let now_ns = clock();
+    let records = restore::read(&store, now_ns).await?;
+    let mut arbiter = Arbiter::default();
+    let now_ms = u64::try_from(now_ns / 1_000_000).unwrap_or_default();
+    let leases = restore::apply(&records, &mut arbiter, &mut rules, now_ms);
+    let warm_up = if leases.is_empty() { 0 } else { restore::WARM_UP_TICKS };
     let shared = Arc::new(Shared {
         rules: Mutex::new(rules),
         usage: Mutex::default(),
@@ -163,9 +171,11 @@ where
         counters: Counters::default(),
         clock,
     });
+    shared.table.replace(leases, Instant::now());
+    shared.history.replace(records.into_iter().map(|record| (record.id.clone(), record)).collect(), Vec::new());
     let registrar = Arc::new(Registrar::new(Arc::clone(&shared), store.clone(), loader, tasks.clone()));
     tasks.spawn(Arc::clone(&registrar).load_stored(stop.clone()));
-    let ticker = Ticker::new(Arc::clone(&shared), store, world, Arbiter::default());
+    let ticker = Ticker::new(Arc::clone(&shared), store, world, arbiter, warm_up);
     tasks.spawn(ticker.run(stop.clone()));
     Ok(Control { shared, registry: registrar, stop })
 }

@@ -1,6 +1,10 @@
 //! The demo system beside the server: a child process, so that its load and its faults are its own.
 
-use std::{process::Stdio, sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    process::Stdio,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -63,7 +67,16 @@ impl Demo {
             Err(error) => return tracing::error!(%error, "cannot find this program to start the demo"),
         };
         let mut command = Command::new(program);
-        command.args(["demo", "--spillway-url", &target.spillway_url, "--otlp-url", &target.otlp_url, "--control", "127.0.0.1:0", "--until-stdin-ends"]);
+        command.args([
+            "demo",
+            "--spillway-url",
+            &target.spillway_url,
+            "--otlp-url",
+            &target.otlp_url,
+            "--control",
+            "127.0.0.1:0",
+            "--until-stdin-ends",
+        ]);
         if let Some(key) = &target.ingest_key {
             // Not a flag: the process list shows flags to everybody.
             command.env("SPILLWAY_DEMO_INGEST_KEY", key);
@@ -112,7 +125,10 @@ impl Demo {
         let call = async {
             let response = self.client.request(request).await.map_err(|error| unreachable(&error))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.map_err(|error| unreachable(&error))?;
+            let body = Limited::new(response.into_body(), ANSWER_BYTES)
+                .collect()
+                .await
+                .map_err(|error| unreachable(&error))?;
             Ok((status, body.to_bytes()))
         };
         tokio::time::timeout(TIMEOUT, call).await.map_err(|_| unreachable(&"it took too long"))?

@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use spillway_decode::{Limits, otlp, redact::{RedactionCounts, Redactor}};
+use spillway_decode::{
+    Limits, otlp,
+    redact::{RedactionCounts, Redactor},
+};
 use spillway_model::event::Event;
 use spillway_store::{RequestDigest, StoreError, Write, WriteOutcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -175,7 +178,13 @@ impl Ingest {
     ///
     /// # Errors
     /// [`Refused`]; nothing of the request is stored then.
-    pub async fn spans(&self, source: Source, encoding: Encoding, body: Bytes, mut reservation: Reservation) -> Result<StoredSpans, Refused> {
+    pub async fn spans(
+        &self,
+        source: Source,
+        encoding: Encoding,
+        body: Bytes,
+        mut reservation: Reservation,
+    ) -> Result<StoredSpans, Refused> {
         let received_at_ns = clock::unix_ns();
         let digest = digest("/v1/traces", &body);
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
@@ -191,14 +200,15 @@ impl Ingest {
         });
         let (decoded, counts) = decoded.await?;
         self.count_redactions(&counts);
+        let message = decoded.message();
         let batch = Arc::new(decoded.batch);
         let stored = StoredSpans {
             rejected: decoded.rejected.spans,
-            message: decoded.rejected.first_message.clone().unwrap_or_default(),
+            message,
             service: batch.resources.first().map(|resource| batch.service(resource)),
         };
-        if stored.rejected > 0 {
-            self.metrics.rejected(source, "invalid_span", stored.rejected);
+        for (reason, times) in &decoded.rejected.reasons {
+            self.metrics.rejected(source, reason.as_str(), *times);
         }
         if batch.is_empty() {
             return Ok(stored);
@@ -221,7 +231,8 @@ impl Ingest {
         let now_ns = clock::unix_ns();
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
         let decoded = self.decode(body, move |body| {
-            let mut events = spillway_decode::webhook::native(body, &limits, now_ns).map_err(|error| Refused::Malformed(error.to_string()))?;
+            let mut events = spillway_decode::webhook::native(body, &limits, now_ns)
+                .map_err(|error| Refused::Malformed(error.to_string()))?;
             let mut counts = RedactionCounts::default();
             redactor.redact_events(&mut events, &mut counts);
             Ok((events, counts))
@@ -271,12 +282,16 @@ impl Ingest {
 
     async fn commit(&self, write: Write, reservation: Reservation) -> Result<WriteOutcome, Refused> {
         let (reply, outcome) = oneshot::channel();
+        let early = fault::ack_early().then(|| match &write {
+            Write::Spans { .. } => WriteOutcome::Repeated,
+            Write::Events { .. } => WriteOutcome::Events { stored: vec![0], repeated: 0 },
+        });
         self.queue.try_send(Job { write, reply, reservation }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
         })?;
-        if fault::ack_early() {
-            return Ok(WriteOutcome::Repeated);
+        if let Some(early) = early {
+            return Ok(early);
         }
         match outcome.await {
             Ok(Ok(outcome)) => Ok(outcome),
@@ -325,6 +340,9 @@ fn digest(endpoint: &str, body: &[u8]) -> RequestDigest {
 /// # Errors
 /// What is wrong with its rules.
 pub fn redactor(config: &crate::config::Config) -> Result<Redactor, String> {
-    let rules = spillway_decode::redact::RedactionRules { extra_keys: config.redact_keys.clone(), allow_keys: config.redact_allow.clone() };
+    let rules = spillway_decode::redact::RedactionRules {
+        extra_keys: config.redact_keys.clone(),
+        allow_keys: config.redact_allow.clone(),
+    };
     Redactor::new(&rules).map_err(|error| error.to_string())
 }

@@ -3,7 +3,11 @@
 //! `axum::serve` sets no timer, so hyper's header time-out never fires there; the connection loop is built by hand: a time-out for
 //! headers and for the TLS handshake, a cap on open connections, and an accept loop that no error ends.
 
-use std::{net::SocketAddr, sync::{Arc, atomic::Ordering::Relaxed}, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::body::Incoming;
@@ -12,7 +16,11 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{io::{AsyncRead, AsyncWrite}, net::{TcpListener, TcpStream}, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -90,7 +98,8 @@ impl Bound {
             };
             // An answer is one small write: waiting to fill a packet only adds 40 ms.
             let _ = stream.set_nodelay(true);
-            let connection = Connection { builder: builder.clone(), router: router.clone(), watcher: graceful.watcher() };
+            let connection =
+                Connection { builder: builder.clone(), router: router.clone(), watcher: graceful.watcher() };
             let (tls, metrics) = (self.tls.clone(), metrics.clone());
             tokio::spawn(async move {
                 metrics.connections.fetch_add(1, Relaxed);
@@ -125,7 +134,8 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let service = TowerToHyperService::new(self.router.map_request(|request: Request<Incoming>| request.map(Body::new)));
+        let service =
+            TowerToHyperService::new(self.router.map_request(|request: Request<Incoming>| request.map(Body::new)));
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended");
@@ -157,14 +167,19 @@ pub enum TlsError {
 /// [`TlsError`] that names the file.
 pub fn tls(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-    let pem = |what: &'static str, path: &std::path::Path, message: String| TlsError::Pem { what, path: path.to_owned(), message };
+    let pem = |what: &'static str, path: &std::path::Path, message: String| TlsError::Pem {
+        what,
+        path: path.to_owned(),
+        message,
+    };
     let certificates = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| pem("the certificate", &files.cert, error.to_string()))?;
     if certificates.is_empty() {
         return Err(pem("the certificate", &files.cert, "it holds no certificate".into()));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| pem("the private key", &files.key, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| pem("the private key", &files.key, error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

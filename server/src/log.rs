@@ -10,7 +10,10 @@ use crate::config::{Config, ConfigError, LogFormat};
 /// A filter that does not parse.
 pub fn install(config: &Config) -> Result<(), ConfigError> {
     let filter = EnvFilter::builder().parse(&config.log_filter).map_err(|error| {
-        ConfigError::Unsafe(format!("bad value `{}` for `log_filter`: {error}; expected for example `info,spillway::ingest=debug`", config.log_filter))
+        ConfigError::Unsafe(format!(
+            "bad value `{}` for `log_filter`: {error}; expected for example `info,spillway::ingest=debug`",
+            config.log_filter
+        ))
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log_format {

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use spillway::{config, server::{BindError, Server}};
+use spillway::{
+    config,
+    server::{BindError, Server},
+};
 
 /// `sysexits.h`: the configuration or the command line is wrong.
 const EX_USAGE: u8 = 64;
@@ -32,9 +35,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Collect, store, show, decide
-    #[command(args_override_self = true, after_help = "Examples:\n  \
+    #[command(
+        args_override_self = true,
+        after_help = "Examples:\n  \
         spillway serve --data-dir /var/lib/spillway\n  \
-        SPILLWAY_ADMIN_TOKEN=… SPILLWAY_INGEST_KEY=… spillway serve --listen 0.0.0.0:7070 --behind-tls-proxy --allowed-hosts spillway.example.com")]
+        SPILLWAY_ADMIN_TOKEN=… SPILLWAY_INGEST_KEY=… spillway serve --listen 0.0.0.0:7070 --behind-tls-proxy --allowed-hosts spillway.example.com"
+    )]
     Serve(ServeArgs),
     /// Run a small shop of real services that sends its telemetry here
     Demo(spillway_demo::Args),

@@ -112,7 +112,10 @@ impl Metrics {
                 requests: counters.requests.load(Relaxed),
                 items: counters.items.load(Relaxed),
                 repeated: counters.repeated.load(Relaxed),
-                rejected: lock(&counters.rejected).iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+                rejected: lock(&counters.rejected)
+                    .iter()
+                    .map(|(reason, count)| ((*reason).to_owned(), *count))
+                    .collect(),
                 last_seen_at: (last_seen_ns > 0).then(|| Timestamp::from_unix_ns(last_seen_ns)),
             }
         };
@@ -132,23 +135,68 @@ impl Metrics {
         let by_source = |value: fn(&IngestSource) -> u64| -> Vec<(String, f64)> {
             ingest.iter().map(|row| (format!("{{source=\"{}\"}}", row.source), value(row) as f64)).collect()
         };
-        family("spillway_ingest_requests_total", "counter", "Requests that were stored.", &by_source(|row| row.requests));
-        family("spillway_ingest_items_total", "counter", "Spans or events that were stored.", &by_source(|row| row.items));
-        family("spillway_ingest_repeated_total", "counter", "Requests that repeated an earlier one.", &by_source(|row| row.repeated));
+        family(
+            "spillway_ingest_requests_total",
+            "counter",
+            "Requests that were stored.",
+            &by_source(|row| row.requests),
+        );
+        family(
+            "spillway_ingest_items_total",
+            "counter",
+            "Spans or events that were stored.",
+            &by_source(|row| row.items),
+        );
+        family(
+            "spillway_ingest_repeated_total",
+            "counter",
+            "Requests that repeated an earlier one.",
+            &by_source(|row| row.repeated),
+        );
         let rejected: Vec<(String, f64)> = ingest
             .iter()
-            .flat_map(|row| row.rejected.iter().map(move |(reason, count)| (format!("{{source=\"{}\",reason=\"{reason}\"}}", row.source), *count as f64)))
+            .flat_map(|row| {
+                row.rejected.iter().map(move |(reason, count)| {
+                    (format!("{{source=\"{}\",reason=\"{reason}\"}}", row.source), *count as f64)
+                })
+            })
             .collect();
         family("spillway_ingest_rejected_total", "counter", "Requests or items that were refused.", &rejected);
-        let redacted: Vec<(String, f64)> = self.redactions().iter().map(|(rule, count)| (format!("{{rule=\"{rule}\"}}"), *count as f64)).collect();
+        let redacted: Vec<(String, f64)> =
+            self.redactions().iter().map(|(rule, count)| (format!("{{rule=\"{rule}\"}}"), *count as f64)).collect();
         family("spillway_redacted_values_total", "counter", "Values that the redactor masked.", &redacted);
         let plain = |value: u64| vec![(String::new(), value as f64)];
         family("spillway_store_commits_total", "counter", "Commits of the writer.", &plain(self.commits.load(Relaxed)));
-        family("spillway_store_committed_requests_total", "counter", "Requests in those commits.", &plain(self.committed_requests.load(Relaxed)));
-        family("spillway_store_commit_seconds_total", "counter", "Time spent in commits.", &[(String::new(), self.commit_ns.load(Relaxed) as f64 / 1e9)]);
-        family("spillway_connections_refused_total", "counter", "Connections refused because too many were open.", &plain(self.connections_refused.load(Relaxed)));
-        family("spillway_connections", "gauge", "Connections that are open.", &[(String::new(), self.connections.load(Relaxed) as f64)]);
-        family("spillway_live_missed_total", "counter", "Batches that the live map had to leave out under load.", &plain(self.live_missed.load(Relaxed)));
+        family(
+            "spillway_store_committed_requests_total",
+            "counter",
+            "Requests in those commits.",
+            &plain(self.committed_requests.load(Relaxed)),
+        );
+        family(
+            "spillway_store_commit_seconds_total",
+            "counter",
+            "Time spent in commits.",
+            &[(String::new(), self.commit_ns.load(Relaxed) as f64 / 1e9)],
+        );
+        family(
+            "spillway_connections_refused_total",
+            "counter",
+            "Connections refused because too many were open.",
+            &plain(self.connections_refused.load(Relaxed)),
+        );
+        family(
+            "spillway_connections",
+            "gauge",
+            "Connections that are open.",
+            &[(String::new(), self.connections.load(Relaxed) as f64)],
+        );
+        family(
+            "spillway_live_missed_total",
+            "counter",
+            "Batches that the live map had to leave out under load.",
+            &plain(self.live_missed.load(Relaxed)),
+        );
         for (name, help, value) in gauges {
             family(name, "gauge", help, &[(String::new(), *value)]);
         }

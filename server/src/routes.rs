@@ -41,10 +41,12 @@ fn otlp(routes: Routes, app: &App) -> Routes {
 }
 
 fn ingest(routes: Routes, app: &App) -> Routes {
-    let webhook_doc = Doc::new("Store a health or breaker event, or an array of up to 1,000 (one transaction); repeats by id change nothing")
-        .takes::<api::Event>()
-        .returns::<api::WebhookAnswer>()
-        .body_limit(app.config.max_body_bytes);
+    let webhook_doc = Doc::new(
+        "Store a health or breaker event, or an array of up to 1,000 (one transaction); repeats by id change nothing",
+    )
+    .takes::<api::Event>()
+    .returns::<api::WebhookAnswer>()
+    .body_limit(app.config.max_body_bytes);
     otlp(routes, app).add(Method::POST, "/webhooks/spillway", Ingest, webhook_doc, webhook::handler)
 }
 
@@ -71,7 +73,8 @@ fn telemetry(routes: Routes) -> Routes {
         .query("cursor", "next_cursor of the last page")
         .returns::<api::EventList>();
     let range = |doc: Doc| doc.query("from", "RFC 3339").query("to", "RFC 3339").query("step_s", "length of a step");
-    let service_series = range(Doc::new("A service over time").required_query("node", "node id").returns::<api::ServiceSeries>());
+    let service_series =
+        range(Doc::new("A service over time").required_query("node", "node id").returns::<api::ServiceSeries>());
     let edge_series = range(
         Doc::new("An edge over time")
             .required_query("source", "node id")
@@ -86,8 +89,20 @@ fn telemetry(routes: Routes) -> Routes {
     let live = Doc::new("The service map as it changes: a snapshot, then numbered deltas (server-sent events, resumes by Last-Event-ID)").returns_type("text/event-stream");
     routes
         .add(Method::GET, "/api/v1/traces", Read, traces, v1::traces::search)
-        .add(Method::GET, "/api/v1/traces/{trace_id}", Read, Doc::new("One trace, whole").returns::<api::Trace>(), v1::traces::get)
-        .add(Method::GET, "/api/v1/operations", Read, Doc::new("Operations by service").returns::<api::OperationList>(), v1::traces::operations)
+        .add(
+            Method::GET,
+            "/api/v1/traces/{trace_id}",
+            Read,
+            Doc::new("One trace, whole").returns::<api::Trace>(),
+            v1::traces::get,
+        )
+        .add(
+            Method::GET,
+            "/api/v1/operations",
+            Read,
+            Doc::new("Operations by service").returns::<api::OperationList>(),
+            v1::traces::operations,
+        )
         .add(Method::GET, "/api/v1/events", Read, events, v1::events::list)
         .add(Method::GET, "/api/v1/services/series", Read, service_series, v1::series::service)
         .add(Method::GET, "/api/v1/edges/series", Read, edge_series, v1::series::edge)
@@ -119,7 +134,13 @@ fn control(routes: Routes) -> Routes {
     routes
         .add(Method::GET, "/api/v1/directives", Ingest, directives, v1::directives::get)
         .add(Method::POST, "/api/v1/usage", Ingest, usage, v1::usage::post)
-        .add(Method::GET, "/api/v1/plugins", Read, Doc::new("All rules").returns::<api::PluginList>(), v1::plugins::list)
+        .add(
+            Method::GET,
+            "/api/v1/plugins",
+            Read,
+            Doc::new("All rules").returns::<api::PluginList>(),
+            v1::plugins::list,
+        )
         .add(Method::POST, "/api/v1/plugins", Change, upload, v1::plugins::upload)
         .add(
             Method::PUT,
@@ -132,18 +153,44 @@ fn control(routes: Routes) -> Routes {
             Method::PUT,
             "/api/v1/plugins/{id}/config",
             Change,
-            Doc::new("Set the configuration; the rule is asked whether it accepts it").takes::<api::PluginConfigChange>().returns::<api::Plugin>(),
+            Doc::new("Set the configuration; the rule is asked whether it accepts it")
+                .takes::<api::PluginConfigChange>()
+                .returns::<api::Plugin>(),
             v1::plugins::set_config,
         )
-        .add(Method::DELETE, "/api/v1/plugins/{id}", Change, Doc::new("Delete an upload that is off"), v1::plugins::delete)
-        .add(Method::GET, "/api/v1/plugins/{id}/logs", Read, Doc::new("What a rule logged, newest first").returns::<api::PluginLogList>(), v1::plugins::logs)
+        .add(
+            Method::DELETE,
+            "/api/v1/plugins/{id}",
+            Change,
+            Doc::new("Delete an upload that is off"),
+            v1::plugins::delete,
+        )
+        .add(
+            Method::GET,
+            "/api/v1/plugins/{id}/logs",
+            Read,
+            Doc::new("What a rule logged, newest first").returns::<api::PluginLogList>(),
+            v1::plugins::logs,
+        )
         .add(Method::GET, "/api/v1/decisions", Read, decisions, v1::decisions::list)
-        .add(Method::GET, "/api/v1/decisions/{id}", Read, Doc::new("One decision, by the id that a rejected request carries").returns::<api::DecisionRecord>(), v1::decisions::get)
+        .add(
+            Method::GET,
+            "/api/v1/decisions/{id}",
+            Read,
+            Doc::new("One decision, by the id that a rejected request carries").returns::<api::DecisionRecord>(),
+            v1::decisions::get,
+        )
 }
 
 fn server(routes: Routes) -> Routes {
     routes
-        .add(Method::GET, "/api/v1/session", Public, Doc::new("Whether a token is asked for").returns::<api::Session>(), v1::session::get)
+        .add(
+            Method::GET,
+            "/api/v1/session",
+            Public,
+            Doc::new("Whether a token is asked for").returns::<api::Session>(),
+            v1::session::get,
+        )
         .add(
             Method::POST,
             "/api/v1/session",
@@ -152,13 +199,55 @@ fn server(routes: Routes) -> Routes {
             v1::session::start,
         )
         .add(Method::DELETE, "/api/v1/session", Public, Doc::new("Sign out"), v1::session::end)
-        .add(Method::GET, "/api/v1/status", Read, Doc::new("What the server says of itself").returns::<api::Status>(), v1::status::get)
-        .add(Method::GET, "/api/v1/demo", Read, Doc::new("Switches of the demo").returns::<api::DemoState>(), v1::demo::get)
-        .add(Method::PUT, "/api/v1/demo", Change, Doc::new("Switch the demo").takes::<api::DemoSwitch>().returns::<api::DemoState>(), v1::demo::put)
-        .add(Method::GET, "/api/v1/openapi.json", Public, Doc::new("This document").returns_type("application/json"), v1::status::openapi)
-        .add(Method::GET, "/healthz", Public, Doc::new("The process answers").returns_type("text/plain"), v1::status::healthz)
-        .add(Method::GET, "/readyz", Public, Doc::new("The server can do its work").returns_type("text/plain"), v1::status::readyz)
-        .add(Method::GET, "/metrics", Read, Doc::new("Metrics in Prometheus text format").returns_type("text/plain"), v1::status::metrics)
+        .add(
+            Method::GET,
+            "/api/v1/status",
+            Read,
+            Doc::new("What the server says of itself").returns::<api::Status>(),
+            v1::status::get,
+        )
+        .add(
+            Method::GET,
+            "/api/v1/demo",
+            Read,
+            Doc::new("Switches of the demo").returns::<api::DemoState>(),
+            v1::demo::get,
+        )
+        .add(
+            Method::PUT,
+            "/api/v1/demo",
+            Change,
+            Doc::new("Switch the demo").takes::<api::DemoSwitch>().returns::<api::DemoState>(),
+            v1::demo::put,
+        )
+        .add(
+            Method::GET,
+            "/api/v1/openapi.json",
+            Public,
+            Doc::new("This document").returns_type("application/json"),
+            v1::status::openapi,
+        )
+        .add(
+            Method::GET,
+            "/healthz",
+            Public,
+            Doc::new("The process answers").returns_type("text/plain"),
+            v1::status::healthz,
+        )
+        .add(
+            Method::GET,
+            "/readyz",
+            Public,
+            Doc::new("The server can do its work").returns_type("text/plain"),
+            v1::status::readyz,
+        )
+        .add(
+            Method::GET,
+            "/metrics",
+            Read,
+            Doc::new("Metrics in Prometheus text format").returns_type("text/plain"),
+            v1::status::metrics,
+        )
 }
 
 /// The main listener: API, ingest, and the web interface for every other path.

@@ -33,7 +33,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// A port is taken, or the address is not ours.
-    #[error("cannot listen on {address} for {name}: {source}; free it, choose another with {flag}, or turn it off with `{flag} off`")]
+    #[error(
+        "cannot listen on {address} for {name}: {source}; free it, choose another with {flag}, or turn it off with `{flag} off`"
+    )]
     Listen {
         /// Which listener.
         name: &'static str,
@@ -103,7 +105,8 @@ impl Server {
         };
         let (ingest, inbox) = Ingest::new(sizes, redactor, metrics.clone());
         tasks.spawn(ingest::writer::run(inbox, writer, live.clone(), committed, metrics.clone(), stop_writer.clone()));
-        let control = control::start(store.clone(), live.clone(), &tasks, stop.clone()).await.map_err(BindError::Control)?;
+        let control =
+            control::start(store.clone(), live.clone(), &tasks, stop.clone()).await.map_err(BindError::Control)?;
 
         let app = App {
             access: Arc::new(Access::new(&config)),
@@ -122,7 +125,13 @@ impl Server {
         Ok(Self::mount(app, bound, tasks, stop, stop_writer))
     }
 
-    fn mount(app: App, bound: Vec<(&'static str, Bound)>, tasks: TaskTracker, stop: CancellationToken, stop_writer: CancellationToken) -> Self {
+    fn mount(
+        app: App,
+        bound: Vec<(&'static str, Bound)>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+        stop_writer: CancellationToken,
+    ) -> Self {
         let mut open = Vec::new();
         let mut listeners = Vec::new();
         for (name, bound) in bound {
@@ -196,7 +205,12 @@ async fn open_listeners(config: &Config) -> Result<Vec<(&'static str, Bound)>, B
     let mut bound = Vec::new();
     for (name, flag, listen) in wanted {
         let Listen::On(address) = listen else { continue };
-        let listener = Bound::open(address, tls.clone()).await.map_err(|source| BindError::Listen { name, address, flag, source })?;
+        let listener = Bound::open(address, tls.clone()).await.map_err(|source| BindError::Listen {
+            name,
+            address,
+            flag,
+            source,
+        })?;
         bound.push((name, listener));
     }
     Ok(bound)
@@ -204,8 +218,14 @@ async fn open_listeners(config: &Config) -> Result<Vec<(&'static str, Bound)>, B
 
 /// Where the demo sends to: by address, since the listeners may be on a port that the system chose.
 fn target(app: &App) -> Option<Target> {
-    let url = |name: &str| app.listeners.get()?.iter().find(|listener| listener.name == name).map(|listener| listener.url.clone());
+    let url = |name: &str| {
+        app.listeners.get()?.iter().find(|listener| listener.name == name).map(|listener| listener.url.clone())
+    };
     let spillway_url = url("http")?;
     let otlp_url = url("otlp-http").unwrap_or_else(|| spillway_url.clone());
-    Some(Target { spillway_url, otlp_url, ingest_key: app.config.ingest_key.as_ref().map(|key| key.expose().to_owned()) })
+    Some(Target {
+        spillway_url,
+        otlp_url,
+        ingest_key: app.config.ingest_key.as_ref().map(|key| key.expose().to_owned()),
+    })
 }

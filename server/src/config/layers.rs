@@ -1,6 +1,10 @@
 //! The layers, merged as text.
 
-use std::{collections::BTreeMap, fmt, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{ConfigError, SETTINGS, Setting};
 
@@ -106,9 +110,12 @@ impl Layered {
     }
 
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml { path: path.to_owned(), message: error.to_string() })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::NotToml {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
         self.add_table("", &table, path)
     }
 
@@ -156,8 +163,10 @@ fn text_of(value: &toml::Value) -> String {
 
 /// The key with the fewest edits, when it is close enough to be a typing mistake.
 fn nearest(key: &str) -> Option<&'static str> {
-    let (distance, nearest) =
-        SETTINGS.iter().map(|setting| (edits(key, &setting.key.replace('.', "_")).min(edits(key, setting.key)), setting.key)).min()?;
+    let (distance, nearest) = SETTINGS
+        .iter()
+        .map(|setting| (edits(key, &setting.key.replace('.', "_")).min(edits(key, setting.key)), setting.key))
+        .min()?;
     (distance <= 3).then_some(nearest)
 }
 

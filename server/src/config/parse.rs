@@ -9,7 +9,9 @@ pub(super) fn listen(text: &str) -> Result<Listen, String> {
         return Ok(Listen::Off);
     }
     let text = text.replace("localhost:", "127.0.0.1:");
-    text.parse::<SocketAddr>().map(Listen::On).map_err(|_| "expected an address with a port such as 127.0.0.1:7070 or [::1]:7070, or `off`".into())
+    text.parse::<SocketAddr>()
+        .map(Listen::On)
+        .map_err(|_| "expected an address with a port such as 127.0.0.1:7070 or [::1]:7070, or `off`".into())
 }
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
@@ -54,7 +56,9 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         usize::try_from(number.checked_mul(factor)?).ok()
     });
     // The store addresses a batch with 32 bits.
-    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "expected a size up to 2GiB such as 64MiB or 500kB".into())
+    bytes
+        .filter(|bytes| (1..=1 << 31).contains(bytes))
+        .ok_or_else(|| "expected a size up to 2GiB such as 64MiB or 500kB".into())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

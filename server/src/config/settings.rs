@@ -45,7 +45,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("log_filter", "info", "what is logged, such as `info,spillway::ingest=debug`"),
     setting("ingest.max_body", "16MiB", "largest request body as sent"),
     setting("ingest.max_decompressed", "64MiB", "largest request body once decompressed"),
-    setting("ingest.queue", "128MiB", "memory for requests that wait for their commit; beyond it senders get 503 and Retry-After"),
+    setting(
+        "ingest.queue",
+        "128MiB",
+        "memory for requests that wait for their commit; beyond it senders get 503 and Retry-After",
+    ),
     setting("retention.spans", "7d", "how long spans are kept"),
     setting("retention.history", "90d", "how long rollups, events and decisions are kept"),
     setting("redact.keys", "", "further attribute keys whose values are masked, separated by commas"),

@@ -282,6 +282,13 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Gives a rule back what it had asked for before a restart, if it still may ask.
+    pub(super) fn restore(&mut self, id: &str, directive: Directive, ends_ms: u64) {
+        if let Some(rule) = self.rules.get_mut(id) {
+            rule.leases.push(Lease { directive, ends_ms });
+        }
+    }
+
     pub(super) fn insert(&mut self, rule: RuleState) {
         self.rules.insert(rule.row.id.clone(), rule);
     }

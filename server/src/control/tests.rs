@@ -539,24 +539,67 @@ async fn activating_a_version_retires_the_other_and_uploading_twice_changes_noth
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_restart_the_rules_run_as_they_were_and_old_decisions_are_over() {
+async fn after_a_restart_the_rules_run_as_they_were() {
     let mut harness = Harness::start().await;
     let id = harness.run("guard", api::PluginMode::Active).await;
     harness.control.set_mode("builtin:concurrency-gradient", api::PluginMode::Shadow, "admin").await.unwrap();
     harness.seconds(4).await;
-    let before = harness.decisions()[0].id.clone();
     let store = harness.stop().await;
 
     let mut harness = Harness::with(store).await;
-    let listed = harness.control.decisions(DecisionQuery { limit: 10, ..DecisionQuery::default() }).await.unwrap();
-    assert_eq!((&listed.decisions[0].id, listed.decisions[0].state), (&before, api::DecisionState::Ended));
-    harness.seconds(4).await;
+    harness.seconds(5).await;
 
     assert_eq!(harness.plugin(&id).mode, api::PluginMode::Active);
     assert_eq!(harness.plugin("builtin:concurrency-gradient").mode, api::PluginMode::Shadow);
-    assert_eq!(harness.directives().len(), 1);
     let runs = harness.store.stored.lock().unwrap().kv[&id][0].1[0];
     assert!(runs >= 6, "it remembers over the restart: {runs}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_stays_protected_over_a_restart() {
+    let mut harness = Harness::start().await;
+    harness.run("guard", api::PluginMode::Active).await;
+    harness.seconds(4).await;
+    let before = harness.directives();
+    assert_eq!(before[0].action, api::Action::AdmitRatio { ratio: 0.5 });
+    let store = harness.stop().await;
+
+    let mut harness = Harness::with(store).await;
+    for second in 0..8 {
+        let now = harness.directives();
+        assert_eq!(
+            (&now[0].id, &now[0].action, &now[0].by),
+            (&before[0].id, &before[0].action, &before[0].by),
+            "{second}"
+        );
+        assert!(now[0].ttl_ms > 500, "{second}: {}", now[0].ttl_ms);
+        harness.seconds(1).await;
+    }
+    assert_eq!(harness.decisions()[0].id, before[0].id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_whose_rule_does_not_come_back_is_released_step_by_step() {
+    let mut harness = Harness::start().await;
+    let id = harness.run("guard", api::PluginMode::Active).await;
+    harness.seconds(4).await;
+    let before = harness.directives()[0].id.clone();
+    let store = harness.stop().await;
+    store.stored.lock().unwrap().plugins.remove(&id);
+
+    let mut harness = Harness::with(store).await;
+    let mut ratios = Vec::new();
+    for _ in 0..8 {
+        harness.seconds(1).await;
+        ratios.extend(harness.directives().first().map(|directive| match directive.action {
+            api::Action::AdmitRatio { ratio } => ratio,
+            _ => 0.0,
+        }));
+    }
+
+    assert_eq!(ratios, [0.5, 0.5, 0.7, 0.9]);
+    let listed = harness.control.decisions(DecisionQuery { limit: 10, ..DecisionQuery::default() }).await.unwrap();
+    assert_eq!((&listed.decisions[0].id, listed.decisions[0].state), (&before, api::DecisionState::Ended));
 }
 
 #[tokio::test(start_paused = true)]

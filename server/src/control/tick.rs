@@ -46,6 +46,8 @@ pub(super) struct Ticker<S, W> {
     running: HashMap<Id, (String, u64)>,
     turns: Arc<Semaphore>,
     tick: u64,
+    /// Ticks that only look, until there is something to see after a start.
+    warm_up: u32,
     published: BTreeMap<&'static str, Arc<str>>,
 }
 
@@ -54,7 +56,7 @@ where
     S: ControlStore + DecisionLog + Clone + Send + Sync + 'static,
     W: World,
 {
-    pub(super) fn new(shared: Arc<Shared>, store: S, world: W, arbiter: Arbiter) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, store: S, world: W, arbiter: Arbiter, warm_up: u32) -> Self {
         // Numbers of ticks go on rising over a restart, since there is at most one a second.
         let tick = u64::try_from(shared.now_ns() / 1_000_000_000).unwrap_or_default();
         Self {
@@ -66,6 +68,7 @@ where
             running: HashMap::new(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             tick,
+            warm_up,
             published: BTreeMap::new(),
         }
     }
@@ -87,13 +90,18 @@ where
         self.tick += 1;
         let now_ns = self.shared.now_ns();
         let snapshot = Arc::new(self.look(now_ns));
+        self.shared.counters.ticks.fetch_add(1, Ordering::Relaxed);
+        if let Some(left) = self.warm_up.checked_sub(1) {
+            self.warm_up = left;
+            self.publish();
+            return;
+        }
         self.start(&snapshot, now_ns);
         self.collect(now_ns).await;
         let answer = self.decide(&snapshot);
         self.tell(&answer, now_ns);
         self.publish();
         self.recorder.advance().await;
-        self.shared.counters.ticks.fetch_add(1, Ordering::Relaxed);
     }
 
     fn look(&self, now_ns: i64) -> Snapshot {

@@ -157,15 +157,17 @@ pub(super) fn row(record: &api::DecisionRecord, ended: bool) -> DecisionRow {
 
 /// From the store. It is not in memory any more, so whatever it was, it is over.
 pub(super) fn stored(row: &DecisionRow) -> Result<api::DecisionRecord, ControlError> {
+    let record = stored_as_it_was(row)?;
+    Ok(api::DecisionRecord { state: api::DecisionState::Ended, ..record })
+}
+
+/// From the store, in the state in which it was stored.
+pub(super) fn stored_as_it_was(row: &DecisionRow) -> Result<api::DecisionRecord, ControlError> {
     let corrupt = |why: String| {
         ControlError::Store(spillway_store::StoreError::Corrupt { what: format!("decision {}", row.id), why })
     };
     match row.body.split_first() {
-        Some((&STORED_VERSION, json)) => {
-            let record: api::DecisionRecord =
-                serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))?;
-            Ok(api::DecisionRecord { state: api::DecisionState::Ended, ..record })
-        }
+        Some((&STORED_VERSION, json)) => serde_json::from_slice(json).map_err(|error| corrupt(error.to_string())),
         Some((version, _)) => Err(corrupt(format!("its version is {version}, this program knows {STORED_VERSION}"))),
         None => Err(corrupt("it is empty".into())),
     }

@@ -123,7 +123,10 @@ impl Access {
         let Some(value) = cookie(headers, self.cookie_name()) else { return false };
         let mut sessions = self.lock();
         match sessions.live.get_mut(&digest(value)) {
-            Some(session) if now.duration_since(session.used) < SESSION_IDLE && now.duration_since(session.began) < SESSION_LIFE => {
+            Some(session)
+                if now.duration_since(session.used) < SESSION_IDLE
+                    && now.duration_since(session.began) < SESSION_LIFE =>
+            {
                 session.used = now;
                 true
             }
@@ -215,7 +218,12 @@ mod tests {
     const KEY: &str = "0123456789abcdef-ingest";
 
     fn access() -> Access {
-        Access { admin: Some(digest(TOKEN)), ingest: Some(digest(KEY)), secure_cookie: true, sessions: Mutex::default() }
+        Access {
+            admin: Some(digest(TOKEN)),
+            ingest: Some(digest(KEY)),
+            secure_cookie: true,
+            sessions: Mutex::default(),
+        }
     }
 
     fn bearer(token: &str) -> HeaderMap {

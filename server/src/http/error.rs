@@ -21,7 +21,14 @@ pub struct ApiError {
 impl ApiError {
     /// `title` is the same for every occurrence, `detail` says what happened this time and what to do.
     pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { status, title: title.into(), detail: detail.into(), errors: Vec::new(), retry_after_s: None, internal: None }
+        Self {
+            status,
+            title: title.into(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_s: None,
+            internal: None,
+        }
     }
 
     /// 400: the request itself is wrong.
@@ -76,8 +83,13 @@ impl From<spillway_store::StoreError> for ApiError {
     fn from(error: spillway_store::StoreError) -> Self {
         use spillway_store::StoreError;
         match error {
-            StoreError::Full { .. } => Self::unavailable("the disk is full; reads go on, writes resume when there is room").with_retry_after(10),
-            StoreError::InvalidCursor => Self::bad_request(error.to_string()).with_error("cursor", "start again without a cursor"),
+            StoreError::Full { .. } => {
+                Self::unavailable("the disk is full; reads go on, writes resume when there is room")
+                    .with_retry_after(10)
+            }
+            StoreError::InvalidCursor => {
+                Self::bad_request(error.to_string()).with_error("cursor", "start again without a cursor")
+            }
             StoreError::Conflict(detail) => Self::conflict(detail),
             StoreError::Io { .. } | StoreError::Corrupt { .. } | StoreError::TooNew { .. } => Self::internal(error),
         }

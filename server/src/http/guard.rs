@@ -40,7 +40,9 @@ impl Hosts {
 fn strip_port(host: &str) -> &str {
     match host.rfind(':') {
         // An IPv6 address has colons of its own; a port stands behind its bracket.
-        Some(colon) if !host[colon..].contains(']') && (host.starts_with('[') || host.matches(':').count() == 1) => &host[..colon],
+        Some(colon) if !host[colon..].contains(']') && (host.starts_with('[') || host.matches(':').count() == 1) => {
+            &host[..colon]
+        }
         _ => host,
     }
 }
@@ -53,7 +55,11 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
 /// True when a browser says that the request comes from a page of another origin. Programs send neither header.
 fn is_cross_origin(host: &str, headers: &HeaderMap) -> bool {
     if let Some(origin) = headers.get(header::ORIGIN) {
-        let same = origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, of)| of.eq_ignore_ascii_case(host));
+        let same = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"))
+            .is_some_and(|(_, of)| of.eq_ignore_ascii_case(host));
         return !same;
     }
     let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
@@ -66,7 +72,10 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         return ApiError::bad_request("the request names no Host").into_response();
     };
     if !app.hosts.allows(host) {
-        let detail = format!("`{}` is not a name of this server: add it to allowed_hosts", host.chars().take(100).collect::<String>());
+        let detail = format!(
+            "`{}` is not a name of this server: add it to allowed_hosts",
+            host.chars().take(100).collect::<String>()
+        );
         return ApiError::new(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail).into_response();
     }
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -126,17 +135,36 @@ mod tests {
     fn only_loopback_and_configured_names_are_ours() {
         let hosts = Hosts::new(&["Spillway.example.com".into()]);
 
-        for ours in ["localhost", "localhost:7070", "127.0.0.1:7070", "127.8.8.8", "[::1]:7070", "[::1]", "spillway.example.com:443", "SPILLWAY.example.com"] {
+        for ours in [
+            "localhost",
+            "localhost:7070",
+            "127.0.0.1:7070",
+            "127.8.8.8",
+            "[::1]:7070",
+            "[::1]",
+            "spillway.example.com:443",
+            "SPILLWAY.example.com",
+        ] {
             assert!(hosts.allows(ours), "{ours}");
         }
-        for foreign in ["evil.example", "evil.example:7070", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]:80", "", "spillway.example.com.evil"] {
+        for foreign in [
+            "evil.example",
+            "evil.example:7070",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "[::2]:80",
+            "",
+            "spillway.example.com.evil",
+        ] {
             assert!(!hosts.allows(foreign), "{foreign}");
         }
     }
 
     #[test]
     fn a_foreign_page_is_told_from_our_own_and_from_programs() {
-        let with = |name: HeaderName, value: &'static str| HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        let with =
+            |name: HeaderName, value: &'static str| HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
         let site = HeaderName::from_static("sec-fetch-site");
 
         assert!(!is_cross_origin("localhost:7070", &HeaderMap::new()));

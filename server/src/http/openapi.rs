@@ -3,13 +3,18 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{access::Permission, route::{Registered, Shape}};
+use super::{
+    access::Permission,
+    route::{Registered, Shape},
+};
 
 /// The document.
 pub fn document(routes: &[Registered]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     let mut schemas: Map<String, Value> = Map::new();
     keep(&mut schemas, &Shape::of::<spillway_api::Problem>());
+    // It contains itself, so the types that hold it stop before it.
+    keep(&mut schemas, &Shape::of::<spillway_api::AttributeValue>());
     for route in routes {
         let operation = operation(route, &mut schemas);
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -56,8 +61,9 @@ fn content(content_type: &str, shape: Option<&Shape>, schemas: &mut Map<String, 
 
 fn operation(route: &Registered, schemas: &mut Map<String, Value>) -> Value {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let mut parameters: Vec<Value> =
-        in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })).collect();
+    let mut parameters: Vec<Value> = in_path
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
     parameters.extend(route.doc.parameters.iter().map(|parameter| {
         json!({ "name": parameter.name, "in": "query", "required": parameter.required, "description": parameter.help, "schema": { "type": "string" } })
     }));
@@ -83,12 +89,14 @@ fn operation(route: &Registered, schemas: &mut Map<String, Value>) -> Value {
         "security": security
     });
     if let Some((content_type, shape)) = &route.doc.request {
-        operation["requestBody"] = json!({ "required": true, "content": content(content_type, shape.as_ref(), schemas) });
+        operation["requestBody"] =
+            json!({ "required": true, "content": content(content_type, shape.as_ref(), schemas) });
     }
     operation
 }
 
 fn operation_id(route: &Registered) -> String {
-    let path: Vec<&str> = route.path.split(['/', '{', '}', '.']).filter(|part| !part.is_empty() && *part != "api").collect();
+    let path: Vec<&str> =
+        route.path.split(['/', '{', '}', '.']).filter(|part| !part.is_empty() && *part != "api").collect();
     format!("{}_{}", method_name(&route.method), path.join("_"))
 }

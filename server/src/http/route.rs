@@ -9,9 +9,15 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use http::{HeaderValue, Method, StatusCode, header};
-use utoipa::{ToSchema, openapi::{RefOr, schema::Schema}};
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
-use super::{access::{Denied, Permission}, error::ApiError};
+use super::{
+    access::{Denied, Permission},
+    error::ApiError,
+};
 use crate::app::App;
 
 /// Larger bodies are refused unless a route says otherwise: nothing but uploads and telemetry is big.
@@ -64,7 +70,13 @@ pub struct Doc {
 impl Doc {
     /// A route that answers 204 without a body.
     pub fn new(summary: &'static str) -> Self {
-        Self { summary, parameters: Vec::new(), request: None, response: (StatusCode::NO_CONTENT, None), body_limit: BODY_LIMIT }
+        Self {
+            summary,
+            parameters: Vec::new(),
+            request: None,
+            response: (StatusCode::NO_CONTENT, None),
+            body_limit: BODY_LIMIT,
+        }
     }
 
     /// Answers 200 with JSON.
@@ -182,10 +194,14 @@ async fn authorize(State((app, permission)): State<(App, Permission)>, request: 
 /// The answer to somebody who may not.
 pub fn refuse(permission: Permission, denied: Denied) -> Response {
     if denied == Denied::TooManyFailures {
-        return ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens", "wait a minute, then try again").with_retry_after(60).into_response();
+        return ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens", "wait a minute, then try again")
+            .with_retry_after(60)
+            .into_response();
     }
     let detail = match permission {
-        Permission::Ingest => "this call must carry the ingest key: `Authorization: Bearer <key>` or `X-Spillway-Key: <key>`",
+        Permission::Ingest => {
+            "this call must carry the ingest key: `Authorization: Bearer <key>` or `X-Spillway-Key: <key>`"
+        }
         _ => "this call must carry the admin token (`Authorization: Bearer <token>`) or the cookie of a session",
     };
     let mut response = ApiError::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail).into_response();

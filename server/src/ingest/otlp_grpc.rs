@@ -18,11 +18,7 @@ use tonic::{
 };
 
 use super::{Encoding, Refused};
-use crate::{
-    app::App,
-    http::access::Permission,
-    metrics::Source,
-};
+use crate::{app::App, http::access::Permission, metrics::Source};
 
 /// Messages as bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,17 +93,24 @@ impl tower_service::Service<Request<axum::body::Body>> for TraceService {
                 return Ok(Status::unimplemented("only Export is served").into_http());
             }
             if app.access.check(Permission::Ingest, request.headers(), std::time::Instant::now()).is_err() {
-                return Ok(Status::unauthenticated("this call must carry the ingest key: `authorization: Bearer <key>`").into_http());
+                return Ok(Status::unauthenticated(
+                    "this call must carry the ingest key: `authorization: Bearer <key>`",
+                )
+                .into_http());
             }
             // The message is read by the codec, so its largest size is set aside first and shrunk when it is known.
-            let announced = request.headers().get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            let reservation = match app.ingest.reserve(announced.unwrap_or(UNKNOWN_LENGTH).min(app.config.max_body_bytes)) {
-                Ok(reservation) => reservation,
-                Err(refused) => {
-                    app.ingest.refused(Source::OtlpGrpc, &refused);
-                    return Ok(status_of(&refused).into_http());
-                }
-            };
+            let announced = request
+                .headers()
+                .get(http::header::CONTENT_LENGTH)
+                .and_then(|length| length.to_str().ok()?.parse().ok());
+            let reservation =
+                match app.ingest.reserve(announced.unwrap_or(UNKNOWN_LENGTH).min(app.config.max_body_bytes)) {
+                    Ok(reservation) => reservation,
+                    Err(refused) => {
+                        app.ingest.refused(Source::OtlpGrpc, &refused);
+                        return Ok(status_of(&refused).into_http());
+                    }
+                };
             let mut accepted = EnabledCompressionEncodings::default();
             accepted.enable(CompressionEncoding::Gzip);
             let mut grpc = Grpc::new(RawCodec)
@@ -141,7 +144,9 @@ impl UnaryService<Bytes> for Export {
                 app.ingest.spans(Source::OtlpGrpc, Encoding::Protobuf, body, reservation).await
             };
             match stored.await {
-                Ok(stored) => Ok(Response::new(response::success(stored.rejected, &stored.message, Encoding::Protobuf).into())),
+                Ok(stored) => {
+                    Ok(Response::new(response::success(stored.rejected, &stored.message, Encoding::Protobuf).into()))
+                }
                 Err(refused) => {
                     app.ingest.refused(Source::OtlpGrpc, &refused);
                     Err(status_of(&refused))
@@ -154,14 +159,23 @@ impl UnaryService<Bytes> for Export {
 /// UNAVAILABLE with `google.rpc.RetryInfo` makes clients come back; RESOURCE_EXHAUSTED without one makes them give up.
 fn status_of(refused: &Refused) -> Status {
     match refused {
-        Refused::Overloaded | Refused::Stopping => retry_later("more is waiting than memory allows, or the server is stopping: try again", Duration::from_secs(1)),
+        Refused::Overloaded | Refused::Stopping => retry_later(
+            "more is waiting than memory allows, or the server is stopping: try again",
+            Duration::from_secs(1),
+        ),
         Refused::Full => retry_later("the disk is full: try again later", Duration::from_secs(10)),
         Refused::TooLarge(message) => Status::resource_exhausted(message.as_str()),
         Refused::Malformed(message) => Status::invalid_argument(message.as_str()),
-        Refused::Conflict(_) | Refused::Failed => Status::internal("the spans could not be stored: the server's log says why"),
+        Refused::Conflict(_) | Refused::Failed => {
+            Status::internal("the spans could not be stored: the server's log says why")
+        }
     }
 }
 
 fn retry_later(message: &str, delay: Duration) -> Status {
-    Status::with_details(Code::Unavailable, message, response::retry_info(Code::Unavailable as i32, message, delay).into())
+    Status::with_details(
+        Code::Unavailable,
+        message,
+        response::retry_info(Code::Unavailable as i32, message, delay).into(),
+    )
 }

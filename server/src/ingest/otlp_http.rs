@@ -26,7 +26,9 @@ mod code {
 #[tracing::instrument(name = "ingest.otlp_http", skip_all)]
 pub async fn handler(State(app): State<App>, request: Request) -> Response {
     let Some(encoding) = encoding_of(&request) else {
-        let mut response = Response::new(Body::from("415 unsupported media type, supported: [application/json, application/x-protobuf]\n"));
+        let mut response = Response::new(Body::from(
+            "415 unsupported media type, supported: [application/json, application/x-protobuf]\n",
+        ));
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         app.metrics.rejected(Source::OtlpHttp, "media_type", 1);
@@ -39,7 +41,8 @@ pub async fn handler(State(app): State<App>, request: Request) -> Response {
     };
     match stored.await {
         Ok(stored) => {
-            let mut answer = answer(StatusCode::OK, encoding, response::success(stored.rejected, &stored.message, encoding));
+            let mut answer =
+                answer(StatusCode::OK, encoding, response::success(stored.rejected, &stored.message, encoding));
             if let Some(revision) = stored.service.and_then(|service| app.revision_header(&service)) {
                 answer.headers_mut().insert("x-spillway-revision", revision);
             }
@@ -74,12 +77,26 @@ fn answer(status: StatusCode, encoding: Encoding, body: Vec<u8>) -> Response {
 
 fn refusal(refused: &Refused, encoding: Encoding) -> Response {
     let (status, code, retry_after_s, message) = match refused {
-        Refused::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(1), "more is waiting than memory allows: try again"),
+        Refused::Overloaded => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            code::UNAVAILABLE,
+            Some(1),
+            "more is waiting than memory allows: try again",
+        ),
         Refused::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, code::RESOURCE_EXHAUSTED, None, message.as_str()),
         Refused::Malformed(message) => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, None, message.as_str()),
-        Refused::Full => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(10), "the disk is full: try again later"),
-        Refused::Failed | Refused::Conflict(_) => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, None, "the spans could not be stored: the server's log says why"),
-        Refused::Stopping => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(1), "the server is stopping: try again"),
+        Refused::Full => {
+            (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(10), "the disk is full: try again later")
+        }
+        Refused::Failed | Refused::Conflict(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            code::INTERNAL,
+            None,
+            "the spans could not be stored: the server's log says why",
+        ),
+        Refused::Stopping => {
+            (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(1), "the server is stopping: try again")
+        }
     };
     let mut response = answer(status, encoding, response::status(code, message, encoding));
     if let Some(seconds) = retry_after_s {

@@ -39,7 +39,13 @@ fn refusal(refused: Refused) -> ApiError {
         Refused::Full => ApiError::unavailable("the disk is full: send it again later").with_retry_after(10),
         Refused::TooLarge(detail) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
         Refused::Malformed(detail) => ApiError::new(StatusCode::BAD_REQUEST, "Malformed event", detail),
-        Refused::Conflict(id) => ApiError::conflict(format!("the event id `{id}` came before with other content: an id names one event for ever")),
-        Refused::Failed => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "the events could not be stored: the server's log says why"),
+        Refused::Conflict(id) => ApiError::conflict(format!(
+            "the event id `{id}` came before with other content: an id names one event for ever"
+        )),
+        Refused::Failed => ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Internal error",
+            "the events could not be stored: the server's log says why",
+        ),
     }
 }

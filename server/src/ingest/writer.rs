@@ -79,7 +79,9 @@ fn publish(live: &LiveHandle, write: &Write, outcome: &Result<WriteOutcome, Stor
         (Write::Spans { batch, received_at_ns, .. }, Ok(WriteOutcome::Stored { .. })) => {
             live.observe(Committed::Spans { batch: batch.clone(), received_at_ns: *received_at_ns });
         }
-        (Write::Events { events, received_at_ns, .. }, Ok(WriteOutcome::Events { stored, .. })) if !stored.is_empty() => {
+        (Write::Events { events, received_at_ns, .. }, Ok(WriteOutcome::Events { stored, .. }))
+            if !stored.is_empty() =>
+        {
             let new = stored.iter().filter_map(|&index| events.get(index as usize).cloned()).collect();
             live.observe(Committed::Events { events: new, received_at_ns: *received_at_ns });
         }

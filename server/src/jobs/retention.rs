@@ -31,10 +31,18 @@ pub async fn run(store: impl Retention, keep: Keep, stop: CancellationToken) {
         let now_ns = clock::unix_ns();
         match store.expire(before(now_ns, keep.spans), before(now_ns, keep.history)).await {
             Ok(report) if report.segments > 0 || report.rows > 0 => {
-                tracing::info!(segments = report.segments, bytes = report.bytes, rows = report.rows, "forgot what is older than the retention");
+                tracing::info!(
+                    segments = report.segments,
+                    bytes = report.bytes,
+                    rows = report.rows,
+                    "forgot what is older than the retention"
+                );
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "retention failed, it is tried again in five minutes"),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "retention failed, it is tried again in five minutes"
+            ),
         }
     }
 }

@@ -52,7 +52,6 @@ struct Inner {
     instance: String,
     telemetry: Telemetry,
     capacity: Capacity,
-    enforcer: Enforcer,
     world: World,
     answered: AtomicU64,
     failed: AtomicU64,
@@ -65,23 +64,21 @@ pub(crate) struct Serving {
     pub(crate) class: Option<http::HeaderValue>,
 }
 
+/// Lives in the router: an enforcer that is dropped stops.
+#[derive(Clone)]
+struct KeepEnforcing {
+    _enforcer: Arc<Enforcer>,
+}
+
 impl Service {
     pub(crate) fn new(world: &World, name: &'static str, number: u32, capacity: Capacity) -> Result<Self, String> {
         let instance = format!("{name}-{number}");
         let telemetry = Telemetry::new(&world.target, &world.http, name, &instance)?;
-        let enforcer = Enforcer::builder(Identity::new(ENVIRONMENT, NAMESPACE, name, &instance))
-            .spillway_url(world.spillway_url.clone())
-            .key(world.target.key.clone())
-            .route_fn(|head| head.extensions.get::<MatchedPath>().map(MatchedPath::as_str))
-            .build()
-            .map_err(|error| error.to_string())?;
-        capacity.meter(enforcer.queue_meter());
         let inner = Inner {
             name,
             instance,
             telemetry,
             capacity,
-            enforcer,
             world: world.clone(),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -108,8 +105,21 @@ impl Service {
     }
 
     /// Instruments and protects a router. Tracing stands outside of the enforcer, so that what is shed is seen too.
-    pub(crate) fn mount(&self, router: Router) -> Router {
-        router.layer(self.0.enforcer.layer()).layer(from_fn_with_state(self.clone(), trace))
+    ///
+    /// # Errors
+    /// An address of Spillway that cannot be used.
+    pub(crate) fn mount(&self, router: Router) -> Result<Router, String> {
+        let identity = Identity::new(ENVIRONMENT, NAMESPACE, self.0.name, &self.0.instance);
+        let enforcer = Enforcer::builder(identity)
+            .spillway_url(self.0.world.spillway_url.clone())
+            .key(self.0.world.target.key.clone())
+            .route_fn(|head| head.extensions.get::<MatchedPath>().map(MatchedPath::as_str))
+            .build()
+            .map_err(|error| error.to_string())?;
+        self.0.capacity.meter(enforcer.queue_meter());
+        let router = router.layer(enforcer.layer()).layer(from_fn_with_state(self.clone(), trace));
+        // It enforces for as long as the service serves.
+        Ok(router.layer(axum::Extension(KeepEnforcing { _enforcer: Arc::new(enforcer) })))
     }
 
     /// Waits for a worker and does the service's own part of the work, with today's faults.

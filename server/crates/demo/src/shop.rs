@@ -120,7 +120,7 @@ impl Opened {
     async fn serve(&self, service: &Service, router: Router) -> Result<String, String> {
         let place = Place::free().await?;
         let url = place.url();
-        place.serve(service.mount(router), self.world.switches.watch(service.name()));
+        place.serve(service.mount(router)?, self.world.switches.watch(service.name()));
         Ok(url)
     }
 

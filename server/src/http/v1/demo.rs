@@ -26,7 +26,10 @@ pub async fn put(State(app): State<App>, Json(switch): Json<DemoSwitch>) -> Resu
 }
 
 async fn call(app: &App, method: Method, body: Bytes) -> Result<Response, ApiError> {
-    let demo = app.demo.as_ref().ok_or_else(|| ApiError::not_found("no demo runs beside this server: start it with `spillway serve --demo`"))?;
+    let demo = app
+        .demo
+        .as_ref()
+        .ok_or_else(|| ApiError::not_found("no demo runs beside this server: start it with `spillway serve --demo`"))?;
     let (status, body) = demo.call(method, body).await.map_err(|error| ApiError::unavailable(error.to_string()))?;
     Ok((status, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

@@ -32,7 +32,10 @@ enum Kind {
 
 /// A page of events.
 #[tracing::instrument(name = "http.events.list", skip_all)]
-pub async fn list(State(store): State<SqliteStore>, Query(filter): Query<Filter>) -> Result<Json<api::EventList>, ApiError> {
+pub async fn list(
+    State(store): State<SqliteStore>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<api::EventList>, ApiError> {
     let limit = filter.limit.unwrap_or(100);
     if !(1..=1_000).contains(&limit) {
         return Err(ApiError::bad_request("limit is 1 to 1000").with_error("limit", "out of range"));
@@ -49,5 +52,8 @@ pub async fn list(State(store): State<SqliteStore>, Query(filter): Query<Filter>
         limit,
     };
     let page = store.events(&query).await?;
-    Ok(Json(api::EventList { events: page.events.iter().map(view::event_record).collect(), next_cursor: page.next.map(|seq| seq.to_string()) }))
+    Ok(Json(api::EventList {
+        events: page.events.iter().map(view::event_record).collect(),
+        next_cursor: page.next.map(|seq| seq.to_string()),
+    }))
 }

@@ -48,12 +48,13 @@ struct Range {
 
 impl Range {
     fn new(from: Option<api::Timestamp>, to: Option<api::Timestamp>, step_s: Option<u32>) -> Result<Self, ApiError> {
-        let to_s = to.map_or_else(|| clock::unix_ns(), api::Timestamp::unix_ns).div_euclid(1_000_000_000);
+        let to_s = to.map_or_else(clock::unix_ns, api::Timestamp::unix_ns).div_euclid(1_000_000_000);
         let from_s = from.map_or(to_s - 1_800, |from| from.unix_ns().div_euclid(1_000_000_000));
         let length = to_s - from_s;
         let step_s = step_s.unwrap_or_else(|| u32::try_from((length / 180).max(10)).unwrap_or(3_600));
         if length <= 0 || step_s == 0 || length / i64::from(step_s) > POINTS {
-            return Err(ApiError::bad_request(format!("the range must be positive and hold at most {POINTS} steps")).with_error("step_s", "out of range"));
+            return Err(ApiError::bad_request(format!("the range must be positive and hold at most {POINTS} steps"))
+                .with_error("step_s", "out of range"));
         }
         Ok(Self { from_s: from_s.div_euclid(i64::from(step_s)) * i64::from(step_s), to_s, step_s })
     }
@@ -79,7 +80,14 @@ impl Range {
 }
 
 fn empty(at_s: i64) -> api::SeriesPoint {
-    api::SeriesPoint { at: api::Timestamp::from_unix_ms(at_s.saturating_mul(1_000)), rate: None, error_ratio: None, p50_ms: None, p95_ms: None, p99_ms: None }
+    api::SeriesPoint {
+        at: api::Timestamp::from_unix_ms(at_s.saturating_mul(1_000)),
+        rate: None,
+        error_ratio: None,
+        p50_ms: None,
+        p95_ms: None,
+        p99_ms: None,
+    }
 }
 
 fn node(name: &'static str, id: &str) -> Result<NodeKey, ApiError> {
@@ -88,7 +96,10 @@ fn node(name: &'static str, id: &str) -> Result<NodeKey, ApiError> {
 
 /// `GET /api/v1/services/series`.
 #[tracing::instrument(name = "http.services.series", skip_all)]
-pub async fn service(State(store): State<SqliteStore>, Query(of): Query<OfService>) -> Result<Json<api::ServiceSeries>, ApiError> {
+pub async fn service(
+    State(store): State<SqliteStore>,
+    Query(of): Query<OfService>,
+) -> Result<Json<api::ServiceSeries>, ApiError> {
     let range = Range::new(of.from, of.to, of.step_s)?;
     let rollup = store.node_series(&node("node", &of.node)?, range.from_s, range.to_s, range.step_s).await?;
     Ok(Json(api::ServiceSeries { node: of.node, step_s: range.step_s, points: range.fill(&rollup) }))
@@ -96,9 +107,16 @@ pub async fn service(State(store): State<SqliteStore>, Query(of): Query<OfServic
 
 /// `GET /api/v1/edges/series`: as the caller measured it, else as the callee did.
 #[tracing::instrument(name = "http.edges.series", skip_all)]
-pub async fn edge(State(store): State<SqliteStore>, Query(of): Query<OfEdge>) -> Result<Json<api::EdgeSeries>, ApiError> {
+pub async fn edge(
+    State(store): State<SqliteStore>,
+    Query(of): Query<OfEdge>,
+) -> Result<Json<api::EdgeSeries>, ApiError> {
     let range = Range::new(of.from, of.to, of.step_s)?;
-    let key = EdgeKey { source: node("source", &of.source)?, target: node("target", &of.target)?, protocol: protocol(of.protocol) };
+    let key = EdgeKey {
+        source: node("source", &of.source)?,
+        target: node("target", &of.target)?,
+        protocol: protocol(of.protocol),
+    };
     let mut rollup = store.edge_series(&key, Side::Caller, range.from_s, range.to_s, range.step_s).await?;
     if rollup.is_empty() {
         rollup = store.edge_series(&key, Side::Callee, range.from_s, range.to_s, range.step_s).await?;

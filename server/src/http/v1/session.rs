@@ -10,7 +10,10 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use spillway_api::{Session, SessionStart};
 
-use crate::{app::App, http::{access::Permission, error::ApiError, route::refuse}};
+use crate::{
+    app::App,
+    http::{access::Permission, error::ApiError, route::refuse},
+};
 
 /// `GET`: whether this server asks for a token, and whether this browser has shown it.
 pub async fn get(State(app): State<App>, headers: HeaderMap) -> Json<Session> {

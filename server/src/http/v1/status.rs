@@ -44,9 +44,17 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiErr
     let gauges = [
         ("spillway_store_spans", "Spans that are stored.", usage.spans as f64),
         ("spillway_store_bytes", "Bytes on disk.", usage.bytes as f64),
-        ("spillway_ingest_budget_bytes", "Memory that is left for requests on their way to a commit.", app.ingest.budget_left_bytes() as f64),
+        (
+            "spillway_ingest_budget_bytes",
+            "Memory that is left for requests on their way to a commit.",
+            app.ingest.budget_left_bytes() as f64,
+        ),
     ];
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.exposition(&gauges)))
+    Ok((
+        StatusCode::OK,
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        app.metrics.exposition(&gauges),
+    ))
 }
 
 /// `GET /api/v1/openapi.json`.

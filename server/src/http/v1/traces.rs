@@ -39,7 +39,10 @@ pub struct Search {
 
 /// `GET /api/v1/traces`: newest first.
 #[tracing::instrument(name = "http.traces.search", skip_all)]
-pub async fn search(State(store): State<SqliteStore>, Query(search): Query<Search>) -> Result<Json<api::TraceList>, ApiError> {
+pub async fn search(
+    State(store): State<SqliteStore>,
+    Query(search): Query<Search>,
+) -> Result<Json<api::TraceList>, ApiError> {
     let page = store.search(&query(search)?).await?;
     Ok(Json(api::TraceList {
         traces: page.traces.iter().map(view::trace_summary).collect(),
@@ -53,8 +56,14 @@ pub async fn search(State(store): State<SqliteStore>, Query(search): Query<Searc
 /// `GET /api/v1/traces/{trace_id}`.
 #[tracing::instrument(name = "http.traces.get", skip_all, fields(trace.id = id))]
 pub async fn get(State(store): State<SqliteStore>, Path(id): Path<String>) -> Result<Json<api::Trace>, ApiError> {
-    let trace_id = TraceId::parse(&id).ok_or_else(|| ApiError::bad_request("a trace id is 32 hex digits").with_error("trace_id", "not 32 hex digits"))?;
-    let batch = store.trace(trace_id).await?.ok_or_else(|| ApiError::not_found(format!("no span of trace {trace_id} is stored: it was never sent, or is older than the retention")))?;
+    let trace_id = TraceId::parse(&id).ok_or_else(|| {
+        ApiError::bad_request("a trace id is 32 hex digits").with_error("trace_id", "not 32 hex digits")
+    })?;
+    let batch = store.trace(trace_id).await?.ok_or_else(|| {
+        ApiError::not_found(format!(
+            "no span of trace {trace_id} is stored: it was never sent, or is older than the retention"
+        ))
+    })?;
     Ok(Json(api::Trace { trace_id: trace_id.to_string(), spans: batch.iter().map(view::span).collect() }))
 }
 
@@ -78,9 +87,11 @@ fn query(search: Search) -> Result<TraceQuery, ApiError> {
         None => Ok(None),
         // A day in milliseconds is 8.64e7; a year of nanoseconds still fits 64 bits.
         Some(ms) if (0.0..=3.2e10).contains(&ms) => Ok(Some((ms * 1e6) as u64)),
-        Some(_) => Err(ApiError::bad_request(format!("{name} is a number of milliseconds, 0 or more")).with_error(name, "out of range")),
+        Some(_) => Err(ApiError::bad_request(format!("{name} is a number of milliseconds, 0 or more"))
+            .with_error(name, "out of range")),
     };
-    let instant = |name: &'static str, value: Option<api::Timestamp>| match value.map(|at| u64::try_from(at.unix_ns())) {
+    let instant = |name: &'static str, value: Option<api::Timestamp>| match value.map(|at| u64::try_from(at.unix_ns()))
+    {
         None => Ok(None),
         Some(Ok(ns)) => Ok(Some(ns)),
         Some(Err(_)) => Err(ApiError::bad_request(format!("{name} lies before 1970")).with_error(name, "out of range")),
@@ -89,7 +100,11 @@ fn query(search: Search) -> Result<TraceQuery, ApiError> {
     if !(1..=1_000).contains(&limit) {
         return Err(ApiError::bad_request("limit is 1 to 1000").with_error("limit", "out of range"));
     }
-    let cursor = search.cursor.as_deref().map(|text| read_cursor(text).ok_or(spillway_store::StoreError::InvalidCursor)).transpose()?;
+    let cursor = search
+        .cursor
+        .as_deref()
+        .map(|text| read_cursor(text).ok_or(spillway_store::StoreError::InvalidCursor))
+        .transpose()?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(TraceQuery {
         environment: given(search.environment),
@@ -139,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_text_and_a_made_up_one_does_not() {
-        let cursor = Cursor { start_ns: 7, trace_id: TraceId([9; 16]), bound: Watermark { segment: 3, block: 1 << 40 } };
+        let cursor =
+            Cursor { start_ns: 7, trace_id: TraceId([9; 16]), bound: Watermark { segment: 3, block: 1 << 40 } };
 
         assert_eq!(read_cursor(&write_cursor(&cursor)), Some(cursor));
         for bad in ["", "AQ", "!!", &write_cursor(&cursor)[1..]] {
@@ -152,7 +168,10 @@ mod tests {
         let refused = |search: Search| query(search).unwrap_err().status();
 
         assert_eq!(refused(Search { limit: Some(0), ..Search::default() }), http::StatusCode::BAD_REQUEST);
-        assert_eq!(refused(Search { min_duration_ms: Some(f64::NAN), ..Search::default() }), http::StatusCode::BAD_REQUEST);
+        assert_eq!(
+            refused(Search { min_duration_ms: Some(f64::NAN), ..Search::default() }),
+            http::StatusCode::BAD_REQUEST
+        );
         assert_eq!(refused(Search { cursor: Some("x".into()), ..Search::default() }), http::StatusCode::BAD_REQUEST);
     }
 }

@@ -21,7 +21,11 @@ pub fn span(span: SpanView<'_>) -> api::Span {
     let instance = batch.str(resource.instance);
     let mut events: Vec<api::SpanEvent> = span
         .events()
-        .map(|event| api::SpanEvent { at: timestamp(event.at_ns()), name: event.name().to_owned(), attributes: attributes(event.attributes()) })
+        .map(|event| api::SpanEvent {
+            at: timestamp(event.at_ns()),
+            name: event.name().to_owned(),
+            attributes: attributes(event.attributes()),
+        })
         .collect();
     events.sort_by_key(|event| event.at);
     api::Span {
@@ -55,7 +59,11 @@ pub fn span(span: SpanView<'_>) -> api::Span {
         events,
         links: span
             .links()
-            .map(|link| api::SpanLink { trace_id: link.trace_id().to_string(), span_id: link.span_id().to_string(), attributes: attributes(link.attributes()) })
+            .map(|link| api::SpanLink {
+                trace_id: link.trace_id().to_string(),
+                span_id: link.span_id().to_string(),
+                attributes: attributes(link.attributes()),
+            })
             .collect(),
         dropped: span.dropped(),
     }
@@ -80,7 +88,9 @@ fn tree_value(tree: Tree) -> api::AttributeValue {
         Tree::String(text) => api::AttributeValue::String(text),
         Tree::Bytes(bytes) => api::AttributeValue::String(format!("base64:{}", STANDARD.encode(bytes))),
         Tree::Array(items) => api::AttributeValue::Array(items.into_iter().map(tree_value).collect()),
-        Tree::Map(entries) => api::AttributeValue::Map(entries.into_iter().map(|(key, value)| (key, tree_value(value))).collect()),
+        Tree::Map(entries) => {
+            api::AttributeValue::Map(entries.into_iter().map(|(key, value)| (key, tree_value(value))).collect())
+        }
     }
 }
 
@@ -102,12 +112,18 @@ pub fn trace_summary(trace: &TraceFound) -> api::TraceSummary {
 
 /// One stored event.
 pub fn event_record(stored: &StoredEvent) -> api::EventRecord {
-    api::EventRecord { seq: stored.seq, received_at: api::Timestamp::from_unix_ns(stored.received_at_ns), event: event(&stored.event) }
+    api::EventRecord {
+        seq: stored.seq,
+        received_at: api::Timestamp::from_unix_ns(stored.received_at_ns),
+        event: event(&stored.event),
+    }
 }
 
 fn event(event: &Event) -> api::Event {
-    let (environment, namespace, service) = (event.service.environment.to_string(), event.service.namespace.to_string(), event.service.name.to_string());
-    let (id, instance, at) = (event.id.to_string(), event.instance.to_string(), api::Timestamp::from_unix_ns(event.at_ns));
+    let (environment, namespace, service) =
+        (event.service.environment.to_string(), event.service.namespace.to_string(), event.service.name.to_string());
+    let (id, instance, at) =
+        (event.id.to_string(), event.instance.to_string(), api::Timestamp::from_unix_ns(event.at_ns));
     match &event.body {
         EventBody::Breaker { target, name, state } => api::Event::Breaker(api::BreakerEvent {
             id,

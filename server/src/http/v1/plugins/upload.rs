@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 use super::{Actor, body};
 use crate::{
@@ -23,10 +23,6 @@ pub async fn upload(
 ) -> Result<Response, ApiError> {
     Ok(match control.upload(body(given)?, actor.name()).await? {
         Uploaded::Known(plugin) => Json(plugin).into_response(),
-        Uploaded::New(plugin) => {
-            let location =
-                HeaderValue::from_str(&format!("/api/v1/plugins/{}", plugin.id)).map_err(ApiError::internal)?;
-            (StatusCode::CREATED, [(header::LOCATION, location)], Json(plugin)).into_response()
-        }
+        Uploaded::New(plugin) => (StatusCode::CREATED, Json(plugin)).into_response(),
     })
 }
