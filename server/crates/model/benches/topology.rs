@@ -3,7 +3,7 @@
 //! Traces of nine spans over four services, a database and an external host, in batches as SDKs send them: one service each, so that
 //! nearly every pair is found across batches, half of them with the server's half first.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use spillway_model::{
@@ -160,16 +160,50 @@ fn bench(criterion: &mut Criterion) {
     });
     group.finish();
 
-    criterion.bench_function("topology/draw", |bencher| {
-        let mut live = Live::new(LiveLimits::default());
-        batches.iter().for_each(|(now_ns, batch)| live.observe_batch(batch, *now_ns));
-        let mut now_ns = NOW + 12 * SECOND;
-        assert_eq!(live.snapshot(now_ns).edges.len(), 6);
-        bencher.iter(|| {
-            now_ns += 1;
-            black_box(live.snapshot(now_ns)).edges.len()
-        });
-    });
+    criterion.bench_function("topology/draw", draw_large);
+}
+
+/// A map of 1,000 services with 5,000 edges of one call a second each: only the drawing is timed, once a second as the server does it.
+fn draw_large(bencher: &mut criterion::Bencher<'_>) {
+    let mut live = Live::new(LiveLimits::default());
+    let mut second = 0;
+    let mut step = || {
+        second += 1;
+        let now_ns = NOW + second * SECOND;
+        live.observe_batch(&calls(second, now_ns), now_ns);
+        let began = Instant::now();
+        let map = black_box(live.snapshot(now_ns));
+        (began.elapsed(), map)
+    };
+    for _ in 0..40 {
+        step();
+    }
+    let (_, map) = step();
+    assert_eq!((map.edges.len(), map.edges[0].caller.map(|numbers| numbers.rate)), (5_000, Some(1.0)));
+    bencher.iter_custom(|times| (0..times).map(|_| step().0).sum());
+}
+
+/// One call over each edge.
+fn calls(second: u64, end_ns: u64) -> SpanBatch {
+    let mut builder = SpanBatchBuilder::new();
+    let scopes: Vec<u32> = (0..1_000)
+        .map(|service| {
+            let start = builder.attribute_count();
+            let (key, value) = (builder.intern("service.name"), builder.intern(&format!("service-{service}")));
+            builder.attribute(key, Value::Str(value));
+            let attributes = builder.attributes_since(start);
+            let resource = builder.resource(attributes, 0, StrId::EMPTY);
+            builder.scope(Scope { resource, ..Scope::default() })
+        })
+        .collect();
+    for edge in 0..5_000u64 {
+        let (source, target) = (edge % 1_000, (edge + 1 + 7 * (edge / 1_000)) % 1_000);
+        let trace = second * 5_000 + edge;
+        let scope = |service: u64| scopes[usize::try_from(service).expect("small")];
+        add(&mut builder, scope(source), (trace, 1, 9, SpanKind::Client), &[("http.request.method", "GET")], end_ns);
+        add(&mut builder, scope(target), (trace, 2, 1, SpanKind::Server), &[("http.request.method", "GET")], end_ns);
+    }
+    builder.finish()
 }
 
 /// Facts of one trace in the end: a node for each of four servers, both sides of two calls and of gateway's, the user, checkout's call of

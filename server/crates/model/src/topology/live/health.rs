@@ -19,10 +19,22 @@ const FAILING_RATIO: f64 = 0.25;
 /// Health with its reason.
 pub(super) type Judged = (ServiceHealth, Option<String>);
 
+/// Calls to a node, as its callers measured them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Calls {
+    pub count: i64,
+    pub failed: i64,
+}
+
 /// The worse of what the instances say and what was measured. `heard`: something came from it within the time to live.
-pub(super) fn judge(reports: &[(&Arc<str>, &HealthReport)], numbers: Option<&Numbers>, heard: bool) -> Judged {
+pub(super) fn judge(
+    reports: &[(&Arc<str>, &HealthReport)],
+    numbers: Option<&Numbers>,
+    calls: Calls,
+    heard: bool,
+) -> Judged {
     let said = by_reports(reports);
-    let measured = by_numbers(numbers);
+    let measured = by_numbers(numbers).max(by_callers(numbers, calls));
     match (said, measured) {
         // At the same level its own words say more than a ratio.
         (Some(said), Some(measured)) => {
@@ -68,6 +80,18 @@ fn by_numbers(numbers: Option<&Numbers>) -> Option<Judged> {
         _ => return None,
     };
     Some((health, Some(format!("{:.0} % of its requests fail", numbers.error_ratio * 100.0))))
+}
+
+/// A dead service measures nothing, but its callers do. Their view counts only where most calls never arrived: of those that did the service
+/// knows better what a failure is (a 404 is one for a client).
+fn by_callers(numbers: Option<&Numbers>, calls: Calls) -> Option<Judged> {
+    let served = numbers.map_or(0, |numbers| numbers.count);
+    if calls.count < REQUESTS_MIN || served * 2 >= calls.count {
+        return None;
+    }
+    let ratio = calls.failed as f64 / calls.count as f64;
+    let share = format!("{:.0} % of the calls to it fail, and most do not reach it", ratio * 100.0);
+    (ratio >= FAILING_RATIO).then(|| (ServiceHealth::Failing, Some(share)))
 }
 
 /// What the instances say, counted, worst first: `1 down, 2 up`.

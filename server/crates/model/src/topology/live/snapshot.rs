@@ -2,24 +2,31 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use hashbrown::HashMap;
+
 use super::{LiveLimits, Sums, breakers, edge::LiveEdge, health, node::LiveNode};
 use crate::{
     identity::{NodeKey, NodeKind, ServiceKey},
     observation::{EdgeKey, Protocol},
-    topology::{Map, MapEdge, MapNode, Numbers, Pairer, ServiceHealth, ShedLoad, UsageSignals, pairer::host_of_url},
+    topology::{
+        Map, MapEdge, MapNode, Numbers, Pairer, ServiceHealth, ShedLoad, UsageSignals,
+        pairer::{Seeded, host_of_url},
+    },
 };
 
 pub(super) fn map(sums: &mut Sums, pairer: &Pairer, limits: &LiveLimits) -> Map {
     let now_ns = sums.now_ns;
-    let mut nodes: BTreeMap<NodeKey, MapNode> = BTreeMap::new();
     let span = sums.span;
-    for (key, node) in &mut sums.nodes {
-        node.window.slide(span);
-        nodes.insert(key.clone(), draw_node(key, node, limits, now_ns));
-    }
     let mut edges: BTreeMap<EdgeKey, MapEdge> = BTreeMap::new();
     for (key, edge) in &mut sums.edges {
         edges.insert(key.clone(), draw_edge(key, edge, limits, now_ns, span));
+    }
+    let around = around(&sums.edges);
+    let mut nodes: BTreeMap<NodeKey, MapNode> = BTreeMap::new();
+    for (key, node) in &mut sums.nodes {
+        node.window.slide(span);
+        let around = around.get(key).copied().unwrap_or_default();
+        nodes.insert(key.clone(), draw_node(key, node, &around, limits, now_ns));
     }
     hang_breakers(sums, pairer, limits, &mut nodes, &mut edges);
     let lag_ns = u64::from(limits.lag_s) * 1_000_000_000;
@@ -32,17 +39,51 @@ pub(super) fn map(sums: &mut Sums, pairer: &Pairer, limits: &LiveLimits) -> Map 
     }
 }
 
-fn draw_node(key: &NodeKey, node: &mut LiveNode, limits: &LiveLimits, now_ns: u64) -> MapNode {
-    let heard = now_ns.saturating_sub(node.last_seen_ns) <= limits.stale_ns;
+/// What a node's neighbours say of it.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    /// Calls to it, as its callers measured them.
+    calls: i64,
+    failed: i64,
+    /// When a call from or to it was last seen.
+    last_seen_ns: u64,
+}
+
+fn around(edges: &HashMap<EdgeKey, LiveEdge, Seeded>) -> BTreeMap<&NodeKey, Around> {
+    let mut all: BTreeMap<&NodeKey, Around> = BTreeMap::new();
+    for (key, edge) in edges {
+        let sum = edge.caller.sum();
+        for end in [&key.source, &key.target] {
+            let around = all.entry(end).or_default();
+            around.last_seen_ns = around.last_seen_ns.max(edge.last_seen_ns);
+        }
+        let target = all.entry(&key.target).or_default();
+        target.calls += sum.count;
+        target.failed += sum.failed;
+    }
+    all
+}
+
+fn draw_node(key: &NodeKey, node: &LiveNode, around: &Around, limits: &LiveLimits, now_ns: u64) -> MapNode {
+    // A service is heard of by itself only; whatever sends nothing is seen by its neighbours.
+    let last_seen_ns = match key.kind {
+        NodeKind::Service => node.last_seen_ns,
+        _ => node.last_seen_ns.max(around.last_seen_ns),
+    };
+    let heard = now_ns.saturating_sub(last_seen_ns) <= limits.stale_ns;
     let since_ns = now_ns.saturating_sub(limits.stale_ns);
     let reports_since_ns = now_ns.saturating_sub(limits.health_ttl_ns);
     let usage = node.usage(now_ns.saturating_sub(limits.usage_ttl_ns));
-    let numbers = match usage {
-        Some(usage) => of_usage(usage),
-        None => Numbers::of(node.window.sum(), limits.window_s),
+    // Without requests of the enforced kind there may still be others, such as messages.
+    let numbers = usage.and_then(of_usage).or_else(|| Numbers::of(node.window.sum(), limits.window_s));
+    // Enforcers see every request, and what they turn away looks like a failure to callers.
+    let calls = if usage.is_none() {
+        health::Calls { count: around.calls, failed: around.failed }
+    } else {
+        health::Calls::default()
     };
     let reports: Vec<_> = node.fresh_reports(reports_since_ns).collect();
-    let (health, health_reason) = health::judge(&reports, numbers.as_ref(), heard);
+    let (health, health_reason) = health::judge(&reports, numbers.as_ref(), calls, heard);
     MapNode {
         key: key.clone(),
         health,
@@ -52,7 +93,7 @@ fn draw_node(key: &NodeKey, node: &mut LiveNode, limits: &LiveLimits, now_ns: u6
         instances: node.instance_count(since_ns, reports_since_ns, usage),
         version: node.version(since_ns),
         shedding: usage.and_then(shed_load),
-        last_seen_ns: node.last_seen_ns,
+        last_seen_ns,
         stale: !heard,
     }
 }
@@ -60,7 +101,7 @@ fn draw_node(key: &NodeKey, node: &mut LiveNode, limits: &LiveLimits, now_ns: u6
 /// Numbers by every request that was let in: a shed request is no error, and its quick rejection no latency.
 fn of_usage(usage: &UsageSignals) -> Option<Numbers> {
     let done = usage.ok + usage.failed;
-    if usage.admitted == 0 && done == 0 || usage.window_ms == 0 {
+    if usage.offered == 0 && done == 0 || usage.window_ms == 0 {
         return None;
     }
     Some(Numbers {

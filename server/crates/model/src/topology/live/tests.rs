@@ -275,6 +275,54 @@ fn an_enforced_service_shows_what_its_enforcers_counted() {
 }
 
 #[test]
+fn a_service_that_does_not_answer_is_failing_by_its_callers() {
+    let mut live = live();
+    let call = |id| span("cart", id, 255, Client).http().with("server.address", "10.0.0.7");
+    live.observe_batch(&batch(&[call(2), span("stock", 3, 2, Server).http()]), NOW);
+    let dead: Vec<Sample> = (10..30).map(|id| call(id).at(NOW + 40 * SECOND).failed()).collect();
+    live.observe_batch(&batch(&dead), NOW + 40 * SECOND);
+
+    let node = stock(&live.snapshot(NOW + 43 * SECOND));
+    assert_eq!((node.health, node.numbers), (ServiceHealth::Failing, None));
+    assert_eq!(node.health_reason.as_deref(), Some("100 % of the calls to it fail, and most do not reach it"));
+
+    // Failures that did reach it are its own to judge.
+    let mut live = self::live();
+    let mut answered = calls(20, 0, NOW);
+    answered.iter_mut().filter(|span| span.kind == Client).for_each(|span| *span = span.clone().failed());
+    live.observe_batch(&batch(&answered), NOW);
+    assert_eq!(stock(&live.snapshot(NOW + 3 * SECOND)).health, ServiceHealth::Healthy);
+}
+
+#[test]
+fn a_node_that_sends_nothing_is_seen_by_its_neighbours() {
+    let mut live = live();
+    live.observe_batch(&batch(&[span("web", 2, 0, Server).http()]), NOW);
+
+    let map = live.snapshot(NOW + 3 * SECOND);
+
+    let user = map.nodes.iter().find(|node| node.key.kind == NodeKind::User).unwrap();
+    assert_eq!((user.health, user.stale, user.last_seen_ns), (ServiceHealth::Healthy, false, NOW));
+}
+
+#[test]
+fn an_enforcer_without_requests_leaves_the_rest_of_the_work_in_sight() {
+    let mut live = live();
+    live.observe_batch(&batch(&calls(30, 0, NOW)), NOW);
+    live.apply_usage(
+        &service("stock").service,
+        UsageSignals { window_ms: 5_000, instances: 1, ..UsageSignals::default() },
+        NOW,
+    );
+    assert_eq!(stock(&live.snapshot(NOW + 3 * SECOND)).numbers.unwrap().rate, 1.0);
+
+    let all_shed = UsageSignals { window_ms: 5_000, offered: 50, shed: 50, ..UsageSignals::default() };
+    live.apply_usage(&service("stock").service, all_shed, NOW + 3 * SECOND);
+    let node = stock(&live.snapshot(NOW + 3 * SECOND));
+    assert_eq!((node.numbers.unwrap().rate, node.shedding.unwrap().ratio), (0.0, 1.0));
+}
+
+#[test]
 fn a_call_that_moves_leaves_nothing_behind() {
     let mut live = live();
     live.observe_batch(&batch(&[span("cart", 2, 255, Client).http().with("server.address", "10.0.0.7")]), NOW);
