@@ -217,6 +217,20 @@ impl Arbiter {
         Answer { decisions, refused }
     }
 
+    /// Puts a decision back in force that was so before a restart: it goes on from there, under its own name.
+    pub fn restore(&mut self, id: &str, began_ms: u64, directive: &Directive) {
+        let key = Key { target: directive.target.clone(), class: directive.class, kind: Kind::of(&directive.action) };
+        let standing = Standing {
+            id: id.into(),
+            began_ms,
+            action: directive.action.clone(),
+            ttl_ms: directive.ttl_ms,
+            retry_after_ms: directive.retry_after_ms,
+            reason: directive.reason.clone(),
+        };
+        self.in_force.insert(key, standing);
+    }
+
     /// What is in force on a service, for the whole of it.
     #[must_use]
     pub fn applied(&self, service: &ServiceId) -> Vec<Directive> {

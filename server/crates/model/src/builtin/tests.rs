@@ -61,6 +61,17 @@ fn the_throttle_admits_about_what_succeeds() {
 }
 
 #[test]
+fn the_throttle_stops_pushing_while_requests_wait() {
+    let rule = configured(Builtin::AdaptiveThrottle, "{}").unwrap();
+    let waiting = Signals { queue_wait_ms: Some(80.0), ..signals(1_000.0, 500.0) };
+
+    let directives = evaluate(&rule, &mut Memory::new(), waiting);
+
+    let Action::AdmitRatio(ratio) = directives[0].action else { panic!("{directives:?}") };
+    assert!((ratio - 0.45).abs() < 0.002, "{ratio}");
+}
+
+#[test]
 fn the_throttle_holds_on_old_or_thin_numbers() {
     let rule = configured(Builtin::AdaptiveThrottle, "{}").unwrap();
     let in_force = Directive {

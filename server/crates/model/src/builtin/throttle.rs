@@ -2,7 +2,8 @@
 //! lately was answered well.
 //!
 //! rejected share = max(0, (offered - k × good) / (offered + 1)). `k` above 1 admits a little more than what succeeds, which
-//! is how the rule finds out that the service can do more.
+//! is how the rule finds out that the service can do more. Where the service says how long requests wait for their turn, the
+//! rule stops pushing as soon as they wait: goodput tells of an overload only when callers already give up.
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -20,6 +21,7 @@ pub(super) const SCHEMA: &str = r#"{
   "additionalProperties": false,
   "properties": {
     "k": {"type": "number", "minimum": 1.05, "maximum": 10, "default": 1.3, "description": "How much more is admitted than was answered well. Larger finds recovery faster and protects less."},
+    "max_wait_ms": {"type": "number", "minimum": 1, "maximum": 60000, "default": 50, "description": "Longest wait for a turn that is still fine. Beyond it a little less is admitted than was answered well, so that the queue empties."},
     "min_requests": {"type": "integer", "minimum": 1, "maximum": 100000, "default": 20, "description": "Fewer requests in the window say nothing: hold."},
     "max_age_ms": {"type": "integer", "minimum": 1000, "maximum": 60000, "default": 3000, "description": "Older numbers say nothing: hold."}
   }
@@ -28,18 +30,22 @@ pub(super) const SCHEMA: &str = r#"{
 /// Lease: four ticks may be missed.
 const TTL_MS: u32 = 5_000;
 
+/// What is admitted of what was answered well while a queue has to empty.
+const DRAIN: f64 = 0.9;
+
 /// Its configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Throttle {
     k: f64,
+    max_wait_ms: f64,
     min_requests: u32,
     max_age_ms: u32,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { k: 1.3, min_requests: 20, max_age_ms: 3_000 }
+        Self { k: 1.3, max_wait_ms: 50.0, min_requests: 20, max_age_ms: 3_000 }
     }
 }
 
@@ -48,6 +54,9 @@ impl Throttle {
         let this = Self::deserialize(configuration)?;
         if !(1.05..=10.0).contains(&this.k) {
             return Err(D::Error::custom(format!("k is {}, it must be 1.05 to 10", this.k)));
+        }
+        if !(1.0..=60_000.0).contains(&this.max_wait_ms) {
+            return Err(D::Error::custom(format!("max_wait_ms is {}, it must be 1 to 60000", this.max_wait_ms)));
         }
         Ok(this)
     }
@@ -62,7 +71,9 @@ impl Throttle {
             return hold(signals);
         }
         let (offered, good) = (signals.offered_rps, signals.goodput_rps);
-        let rejected = (offered - self.k * good) / (offered + 1.0);
+        let queueing = signals.queue_wait_ms.is_some_and(|wait| wait > self.max_wait_ms);
+        let k = if queueing { DRAIN } else { self.k };
+        let rejected = (offered - k * good) / (offered + 1.0);
         (rejected > 0.0).then(|| Directive {
             target: signals.target.clone(),
             class: Criticality::Critical,
