@@ -1,5 +1,7 @@
 //! The frame of a block: magic, version, a directory of sections, the sections, a checksum.
 
+use std::cell::RefCell;
+
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::{
@@ -126,6 +128,12 @@ struct Place {
     end: usize,
 }
 
+thread_local! {
+    /// Making one takes longer than unpacking a section with it.
+    static UNPACKER: RefCell<Decompressor<'static>> =
+        RefCell::new(Decompressor::new().expect("zstd knows an empty dictionary"));
+}
+
 /// The frame of a block, checked; its sections are unpacked one by one.
 pub(super) struct Frame<'a> {
     bytes: &'a [u8],
@@ -186,8 +194,8 @@ impl<'a> Frame<'a> {
             return Ok(stored.into());
         }
         let corrupt = |what| BlockError::Invalid { section: section.name(), what, at: 0 };
-        let raw = Decompressor::new()
-            .and_then(|mut zstd| zstd.decompress(stored, place.raw))
+        let raw = UNPACKER
+            .with_borrow_mut(|zstd| zstd.decompress(stored, place.raw))
             .map_err(|_| corrupt("a section that does not unpack"))?;
         if raw.len() != place.raw {
             return Err(corrupt("a section of another length"));
