@@ -79,6 +79,7 @@ fn add(totals: &mut Totals, row: &api::RouteUsage) -> Result<(), (&'static str, 
         ("ok", row.ok),
         ("failed", row.failed),
         ("timed_out", row.timed_out),
+        ("relayed", row.relayed),
     ] {
         if count > LARGEST {
             return Err((field, format!("{count} is more than can have been counted")));
@@ -86,8 +87,14 @@ fn add(totals: &mut Totals, row: &api::RouteUsage) -> Result<(), (&'static str, 
     }
     let latency = histogram(&row.latency).map_err(|detail| ("latency", detail))?;
     let class = Criticality::ALL[usize::from(row.class.index())];
-    let counts =
-        Counts { admitted: row.admitted, shed: row.shed, ok: row.ok, failed: row.failed, timed_out: row.timed_out };
+    let counts = Counts {
+        admitted: row.admitted,
+        shed: row.shed,
+        ok: row.ok,
+        failed: row.failed,
+        timed_out: row.timed_out,
+        relayed: row.relayed,
+    };
     totals.add(class, &counts, &latency);
     Ok(())
 }
@@ -150,6 +157,7 @@ mod tests {
             ok: 2,
             failed: 0,
             timed_out: 0,
+            relayed: 0,
             latency,
         }
     }
@@ -160,7 +168,7 @@ mod tests {
 
         let read = read(&report(vec![row(latency.clone()), row(latency)])).unwrap();
 
-        assert_eq!(read.totals.classes[3], Counts { admitted: 4, shed: 2, ok: 4, failed: 0, timed_out: 0 });
+        assert_eq!(read.totals.classes[3], Counts { admitted: 4, shed: 2, ok: 4, failed: 0, timed_out: 0, relayed: 0 });
         assert_eq!((read.totals.latency.count(), read.queue_wait_ms), (4, None));
     }
 

@@ -22,7 +22,8 @@ pub struct HistogramWire {
 
 /// Counters of one class on one route, cumulative since the instance's boot.
 ///
-/// `offered = admitted + shed`; `admitted = ok + failed + timed_out + in flight`. A shed request is never a failed one.
+/// `offered = admitted + shed`; `admitted = ok + failed + timed_out + relayed + in flight`. A shed request is never a failed
+/// one, neither here nor at those who pass the answer on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RouteUsage {
@@ -42,6 +43,9 @@ pub struct RouteUsage {
     pub failed: u64,
     /// Ended by a time-out (504, or given up by the caller).
     pub timed_out: u64,
+    /// Answered with a rejection that a callee made (it carries `X-Spillway-Decision`): not done, but nobody's error.
+    #[serde(default)]
+    pub relayed: u64,
     /// Time to serve of the admitted ones.
     pub latency: HistogramWire,
 }

@@ -36,6 +36,8 @@ pub(crate) enum Ending {
     Failed,
     /// 504, or the caller gave up.
     TimedOut,
+    /// A callee shed it, and its rejection was passed on.
+    Relayed,
 }
 
 /// Counters of one class on one route.
@@ -46,6 +48,7 @@ struct Row {
     ok: AtomicU64,
     failed: AtomicU64,
     timed_out: AtomicU64,
+    relayed: AtomicU64,
     latency: Latencies,
 }
 
@@ -79,9 +82,13 @@ impl Route {
             Ending::Ok => &row.ok,
             Ending::Failed => &row.failed,
             Ending::TimedOut => &row.timed_out,
+            Ending::Relayed => &row.relayed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        row.latency.observe(took);
+        // A rejection is quick wherever it is made, and says nothing about how long the work takes.
+        if ending != Ending::Relayed {
+            row.latency.observe(took);
+        }
     }
 }
 
@@ -178,11 +185,11 @@ fn usage(route: &Route, class: Criticality, row: &Row) -> RouteUsage {
     // Endings before beginnings: a request that ends in between is then counted as in flight, never as ended before it
     // came. What is offered follows from the two that make it up.
     let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
-    let (ok, failed, timed_out) = (read(&row.ok), read(&row.failed), read(&row.timed_out));
+    let (ok, failed, timed_out, relayed) = (read(&row.ok), read(&row.failed), read(&row.timed_out), read(&row.relayed));
     let latency = row.latency.to_wire();
     let (admitted, shed) = (read(&row.admitted), read(&row.shed));
     let route = route.name.to_string();
-    RouteUsage { class, route, offered: admitted + shed, admitted, shed, ok, failed, timed_out, latency }
+    RouteUsage { class, route, offered: admitted + shed, admitted, shed, ok, failed, timed_out, relayed, latency }
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub struct Counts {
     pub failed: u64,
     /// Timed out.
     pub timed_out: u64,
+    /// Answered with a rejection of a callee: neither good nor failed.
+    pub relayed: u64,
 }
 
 impl Counts {
@@ -56,6 +58,7 @@ impl Counts {
         self.ok += other.ok;
         self.failed += other.failed;
         self.timed_out += other.timed_out;
+        self.relayed += other.relayed;
     }
 
     /// What came since `before`; `None` when a counter fell, which none does within one boot.
@@ -66,6 +69,7 @@ impl Counts {
             ok: self.ok.checked_sub(before.ok)?,
             failed: self.failed.checked_sub(before.failed)?,
             timed_out: self.timed_out.checked_sub(before.timed_out)?,
+            relayed: self.relayed.checked_sub(before.relayed)?,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::{
     EnforcerBody,
     flight::{Flight, by_grpc_status, by_status},
 };
-use crate::meter::Ending;
+use crate::{meter::Ending, rejection::DECISION_HEADER};
 
 pin_project! {
     /// The inner service's response, or the rejection.
@@ -80,6 +80,10 @@ fn finish<B>(response: Response<B>, flight: Option<Flight>) -> Response<Enforcer
     let Some(flight) = flight else {
         return response.map(|body| EnforcerBody::inner(body, None));
     };
+    if response.headers().contains_key(DECISION_HEADER) {
+        flight.end(Ending::Relayed);
+        return response.map(|body| EnforcerBody::inner(body, None));
+    }
     let content_type = response.headers().get(CONTENT_TYPE);
     let grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     if !grpc || !response.status().is_success() {

@@ -37,6 +37,7 @@ fn service(enforcer: &Enforcer) -> Router {
         .route("/healthz", get(|| async { "fine" }))
         .route("/broken", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
         .route("/late", get(|| async { StatusCode::GATEWAY_TIMEOUT }))
+        .route("/relays", get(|| async { (StatusCode::SERVICE_UNAVAILABLE, [(DECISION_HEADER, "d-1.x")]) }))
         .route("/hangs", get(std::future::pending::<&'static str>))
         .route("/variant", get(|headers: HeaderMap| async move { format!("{:?}", headers.get("x-spillway-degrade")) }))
         .layer(enforcer.layer())
@@ -124,7 +125,7 @@ async fn every_ending_is_counted_and_shed_requests_are_no_failures() {
     let enforcer = enforcer(&spillway);
     let service = service(&enforcer);
 
-    for path in ["/orders/1", "/orders/2", "/broken", "/late"] {
+    for path in ["/orders/1", "/orders/2", "/broken", "/late", "/relays"] {
         ask(&service, path).await;
     }
     enforcer.queue_meter().waited(Duration::from_millis(30));
@@ -134,19 +135,21 @@ async fn every_ending_is_counted_and_shed_requests_are_no_failures() {
     assert_eq!(report.in_flight_limit, Some(64));
     drop(given_up);
 
-    let all_ended = spillway.report("none in flight", |report| report.in_flight == 0 && report.usage.len() == 4).await;
+    let all_ended = spillway.report("none in flight", |report| report.in_flight == 0 && report.usage.len() == 5).await;
     let counts = all_ended.usage.iter().map(|row| {
         assert_eq!(row.class, Criticality::Critical);
         assert_eq!(row.latency.count, row.ok + row.failed + row.timed_out);
-        (row.route.as_str(), row.offered, row.admitted, row.shed, row.ok, row.failed, row.timed_out)
+        (row.route.as_str(), row.offered, row.admitted, row.shed, row.ok, row.failed, row.timed_out, row.relayed)
     });
     assert_eq!(
         counts.collect::<Vec<_>>(),
         [
-            ("/broken", 1, 1, 0, 0, 1, 0),
-            ("/hangs", 1, 1, 0, 0, 0, 1),
-            ("/late", 1, 1, 0, 0, 0, 1),
-            ("/orders/{id}", 2, 2, 0, 2, 0, 0),
+            ("/broken", 1, 1, 0, 0, 1, 0, 0),
+            ("/hangs", 1, 1, 0, 0, 0, 1, 0),
+            ("/late", 1, 1, 0, 0, 0, 1, 0),
+            ("/orders/{id}", 2, 2, 0, 2, 0, 0, 0),
+            // A callee shed it: neither done nor failed, and no latency of ours.
+            ("/relays", 1, 1, 0, 0, 0, 0, 1),
         ]
     );
     let queued = spillway.reports().into_iter().filter_map(|report| report.queue_wait_ms).collect::<Vec<_>>();

@@ -19,7 +19,7 @@ fn totals(admitted: u64, shed: u64, ok: u64, failed: u64, timed_out: u64) -> Tot
     let mut totals = Totals::default();
     let mut latency = Histogram::default();
     latency.add(20_000_000, i64::try_from(ok + failed + timed_out).unwrap());
-    totals.add(Criticality::Critical, &Counts { admitted, shed, ok, failed, timed_out }, &latency);
+    totals.add(Criticality::Critical, &Counts { admitted, shed, ok, failed, timed_out, relayed: 0 }, &latency);
     totals
 }
 
