@@ -210,7 +210,11 @@ mod tests {
                 on_expiry: OnExpiry::Admit,
                 retry_after_ms: Some(1_000),
                 reason: "checkout fails 38 % of its calls".into(),
-                by: Author::Rule { plugin: "goodput-guard".into(), version: "0.1.0".into(), mode: crate::PluginMode::Active },
+                by: Author::Rule {
+                    plugin: "goodput-guard".into(),
+                    version: "0.1.0".into(),
+                    mode: crate::PluginMode::Active,
+                },
             }],
         };
 

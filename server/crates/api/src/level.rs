@@ -44,7 +44,11 @@ impl Criticality {
     pub fn parse(text: &str) -> Option<Self> {
         let same = |class: &Self| {
             let name = class.as_str();
-            name.len() == text.len() && name.bytes().zip(text.bytes()).all(|(want, got)| want == if got == b'-' { b'_' } else { got.to_ascii_lowercase() })
+            name.len() == text.len()
+                && name
+                    .bytes()
+                    .zip(text.bytes())
+                    .all(|(want, got)| want == if got == b'-' { b'_' } else { got.to_ascii_lowercase() })
         };
         Self::ALL.into_iter().find(same)
     }
@@ -113,8 +117,13 @@ mod tests {
     /// Published: another language's enforcer is right when it gives these.
     #[test]
     fn cohort_matches_the_published_vectors() {
-        let vectors: [(&[u8], u64); 4] = [(b"", 0), (b"user-7", 490_000), (b"user-7", 490_001), (b"4bf92f3577b34da6a3ce929d0e0e4736", 490_000)];
+        let vectors: [(&[u8], u64); 4] =
+            [(b"", 0), (b"user-7", 490_000), (b"user-7", 490_001), (b"4bf92f3577b34da6a3ce929d0e0e4736", 490_000)];
 
-        insta::assert_json_snapshot!(vectors.map(|(key, hour)| (String::from_utf8_lossy(key).into_owned(), hour, cohort(key, hour))));
+        insta::assert_json_snapshot!(vectors.map(|(key, hour)| (
+            String::from_utf8_lossy(key).into_owned(),
+            hour,
+            cohort(key, hour)
+        )));
     }
 }

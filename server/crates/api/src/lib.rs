@@ -24,12 +24,21 @@ pub use demo::{DemoDependency, DemoFault, DemoState, DemoSwitch};
 pub use directive::{Action, Author, Directive, DirectiveSet, IgnoredDirective, Match, OnExpiry, ReadDirectives};
 pub use event::{BreakerEvent, BreakerState, Event, EventList, EventRecord, HealthEvent, HealthStatus, WebhookAnswer};
 pub use level::{COHORTS, Criticality, LEVELS, cohort, level};
-pub use plugin::{Plugin, PluginBreaker, PluginConfigChange, PluginList, PluginLog, PluginLogList, PluginMode, PluginModeChange, PluginOrigin, PluginOutcome};
+pub use plugin::{
+    Plugin, PluginBreaker, PluginConfigChange, PluginList, PluginLog, PluginLogList, PluginMode, PluginModeChange,
+    PluginOrigin, PluginOutcome,
+};
 pub use problem::{FieldError, Problem};
-pub use series::{EdgeSeries, ServiceSeries, SeriesPoint};
+pub use series::{EdgeSeries, SeriesPoint, ServiceSeries};
 pub use session::{Session, SessionStart};
 pub use status::{IngestSource, Listener, Status};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use topology::{Applied, Breaker, BreakerInstance, Edge, EdgeKey, EdgeSide, Gap, Node, NodeKind, Protocol, ServiceHealth, Shedding, Topology, TopologyDelta};
-pub use trace::{AttributeValue, Operation, OperationList, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace, TraceList, TraceSummary};
+pub use topology::{
+    Applied, Breaker, BreakerInstance, Edge, EdgeKey, EdgeSide, Gap, Node, NodeKind, Protocol, ServiceHealth, Shedding,
+    Topology, TopologyDelta,
+};
+pub use trace::{
+    AttributeValue, Operation, OperationList, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace, TraceList,
+    TraceSummary,
+};
 pub use usage::{HistogramWire, RouteUsage, ShedSample, UsageAnswer, UsageReport};

@@ -294,9 +294,21 @@ impl Topology {
             at: next.at,
             window_s: next.window_s,
             lag_ms: next.lag_ms,
-            nodes: new_nodes.iter().filter(|(id, node)| old_nodes.get(*id) != Some(node)).map(|(_, node)| (*node).clone()).collect(),
-            edges: new_edges.iter().filter(|(key, edge)| old_edges.get(*key) != Some(edge)).map(|(_, edge)| (*edge).clone()).collect(),
-            removed_nodes: old_nodes.keys().filter(|id| !new_nodes.contains_key(*id)).map(|id| (*id).to_owned()).collect(),
+            nodes: new_nodes
+                .iter()
+                .filter(|(id, node)| old_nodes.get(*id) != Some(node))
+                .map(|(_, node)| (*node).clone())
+                .collect(),
+            edges: new_edges
+                .iter()
+                .filter(|(key, edge)| old_edges.get(*key) != Some(edge))
+                .map(|(_, edge)| (*edge).clone())
+                .collect(),
+            removed_nodes: old_nodes
+                .keys()
+                .filter(|id| !new_nodes.contains_key(*id))
+                .map(|id| (*id).to_owned())
+                .collect(),
             removed_edges: old_edges.keys().filter(|key| !new_edges.contains_key(*key)).cloned().collect(),
         }
     }
@@ -313,7 +325,10 @@ impl Topology {
         let removed = !delta.removed_nodes.is_empty() || !delta.removed_edges.is_empty();
         self.nodes.retain(|node| !delta.removed_nodes.contains(&node.id));
         self.edges.retain(|edge| {
-            !delta.removed_edges.iter().any(|key| key.source == edge.source && key.target == edge.target && key.protocol == edge.protocol)
+            !delta
+                .removed_edges
+                .iter()
+                .any(|key| key.source == edge.source && key.target == edge.target && key.protocol == edge.protocol)
         });
         for node in &delta.nodes {
             match self.nodes.binary_search_by(|have| have.id.cmp(&node.id)) {
@@ -322,7 +337,9 @@ impl Topology {
             }
         }
         for edge in &delta.edges {
-            let order = |have: &Edge| (&have.source, &have.target, have.protocol).cmp(&(&edge.source, &edge.target, edge.protocol));
+            let order = |have: &Edge| {
+                (&have.source, &have.target, have.protocol).cmp(&(&edge.source, &edge.target, edge.protocol))
+            };
             match self.edges.binary_search_by(order) {
                 Ok(at) => self.edges[at] = edge.clone(),
                 Err(at) => self.edges.insert(at, edge.clone()),
