@@ -91,7 +91,7 @@ fn by_callers(numbers: Option<&Numbers>, calls: Calls) -> Option<Judged> {
     }
     let ratio = calls.failed as f64 / calls.count as f64;
     let share = format!("{:.0} % of the calls to it fail, and most do not reach it", ratio * 100.0);
-    (ratio >= FAILING_RATIO).then(|| (ServiceHealth::Failing, Some(share)))
+    (ratio >= FAILING_RATIO).then_some((ServiceHealth::Failing, Some(share)))
 }
 
 /// What the instances say, counted, worst first: `1 down, 2 up`.
