@@ -98,7 +98,9 @@ impl NodeKey {
         let kind = NodeKind::ALL.into_iter().find(|have| have.as_str() == kind).ok_or_else(invalid)?;
         let mut parts = rest.split('/').map(unescape);
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(environment), Some(namespace), Some(name), None) => Ok(Self { kind, service: ServiceKey::new(&environment, &namespace, &name) }),
+            (Some(environment), Some(namespace), Some(name), None) => {
+                Ok(Self { kind, service: ServiceKey::new(&environment, &namespace, &name) })
+            }
             _ => Err(invalid()),
         }
     }

@@ -29,8 +29,16 @@ pub enum Protocol {
 
 impl Protocol {
     /// All protocols, in the order of their numbers.
-    pub const ALL: [Self; 8] =
-        [Self::Http, Self::Grpc, Self::Graphql, Self::Websocket, Self::Rpc, Self::Messaging, Self::Database, Self::Unknown];
+    pub const ALL: [Self; 8] = [
+        Self::Http,
+        Self::Grpc,
+        Self::Graphql,
+        Self::Websocket,
+        Self::Rpc,
+        Self::Messaging,
+        Self::Database,
+        Self::Unknown,
+    ];
 
     /// The protocol of that number.
     pub fn from_number(number: u8) -> Option<Self> {
