@@ -340,6 +340,7 @@ pub(crate) fn report(instance: &str, seq: u64, revision: &str) -> api::UsageRepo
         ok: seq * 50,
         failed: seq * 50,
         timed_out: 0,
+        relayed: 0,
         latency: api::HistogramWire { scale: 4, count: seq, sum_ms: 20.0, zero: 0, buckets: vec![(69, seq * 100)] },
     };
     api::UsageReport {

@@ -28,6 +28,10 @@ pub const FORGET_NS: u64 = 60_000_000_000;
 /// Instances in all. A report is some hundred bytes in here, so this is some MiB.
 pub const INSTANCES: usize = 10_000;
 
+/// Name of the custom number that says how many requests a second ended with a rejection that a callee made. They are part
+/// of the goodput: the service did its own part.
+pub const RELAYED: &str = "relayed-rps";
+
 /// Counters of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -263,6 +267,7 @@ impl UsageBook {
                 })
                 .collect(),
             applied,
+            custom: (sum.relayed_rps > 0.0).then(|| (RELAYED.to_owned(), sum.relayed_rps)).into_iter().collect(),
             ..Signals::default()
         })
     }
@@ -310,6 +315,7 @@ struct Sum {
     totals: Totals,
     offered_rps: f64,
     goodput_rps: f64,
+    relayed_rps: f64,
     instances: u32,
     enforcing: u32,
     in_flight: u32,
@@ -331,7 +337,10 @@ impl Sum {
                 let seconds = covered_ns as f64 / 1e9;
                 let all = totals.sum();
                 sum.offered_rps += all.offered() as f64 / seconds;
-                sum.goodput_rps += all.ok as f64 / seconds;
+                // A rejection that a callee made and this service passed on is work that it did. Were it missing here, rules
+                // would shed at every service on the way to the overloaded one, and requests that never go there.
+                sum.goodput_rps += (all.ok + all.relayed) as f64 / seconds;
+                sum.relayed_rps += all.relayed as f64 / seconds;
             }
             sum.covered_ns = sum.covered_ns.max(covered_ns);
             sum.totals.merge(&totals);

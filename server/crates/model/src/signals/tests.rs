@@ -70,6 +70,22 @@ fn rates_are_those_of_the_last_seconds_not_of_the_whole_life() {
 }
 
 #[test]
+fn a_rejection_passed_on_is_no_failure_of_who_passes_it_on() {
+    let mut book = UsageBook::default();
+    for second in 0..3 {
+        let mut totals = totals(second * 20, 0, second * 20, 0, 0);
+        let relayed = Counts { admitted: second * 80, relayed: second * 80, ..Counts::default() };
+        totals.add(Criticality::Critical, &relayed, &Histogram::default());
+        book.receive(report("a", "x", second + 1, totals), at(second));
+    }
+
+    let signals = signals(&book, at(2));
+
+    assert_eq!((signals.offered_rps, signals.goodput_rps, signals.error_ratio), (100.0, 100.0, 0.0));
+    assert_eq!(signals.custom, [(RELAYED.to_owned(), 80.0)]);
+}
+
+#[test]
 fn instances_add_up_and_those_that_fell_silent_do_not_enforce() {
     let mut book = UsageBook::default();
     for second in 0..4 {
