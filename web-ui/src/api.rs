@@ -5,7 +5,7 @@ mod http;
 mod upload;
 
 pub use failure::Failure;
-pub use http::{delete, get, post, put};
+pub use http::{delete, get, post, put, read, text};
 pub use upload::upload;
 
 use spillway_view::query::encode;

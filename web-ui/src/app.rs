@@ -1,29 +1,24 @@
 //! The root: a session first, then the shell with its pages.
 
-use leptos::prelude::*;
-use leptos_router::components::Router;
-
 use crate::{
-    components::{shell::Shell, states},
-    pages::sign_in::SignIn,
+    components::{shell::shell, states},
+    markup::{IntoMarkup as _, Markup, view},
+    pages::sign_in::sign_in,
     state::{Clock, Preferences, Session, session::State},
 };
 
 /// The whole interface.
-#[component]
-pub fn App() -> impl IntoView {
+pub fn app() -> Markup {
     Preferences::provide();
     Clock::provide();
     let session = Session::provide();
-    let body = move || {
-        match session.state() {
-        State::Asking => ().into_any(),
-        State::TokenNeeded => view! { <SignIn /> }.into_any(),
-        State::Open { .. } => view! { <Shell /> }.into_any(),
+    let page = move || match session.state() {
+        State::Asking => Markup::Nothing,
+        State::TokenNeeded => sign_in(),
+        State::Open { .. } => shell(),
         State::Unreachable(failure) => {
-            view! { <main class="alone" data-page="unreachable">{states::failed(&failure, move || session.ask())}</main> }.into_any()
+            view! { <main class="alone" data-page="unreachable">{states::failed(&failure, move || session.ask())}</main> }
         }
-    }
     };
-    view! { <Router>{body}</Router> }
+    page.into_markup()
 }

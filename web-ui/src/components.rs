@@ -20,6 +20,7 @@ pub mod plugin_config;
 pub mod plugin_logs;
 pub mod segmented;
 pub mod shell;
+pub mod side;
 pub mod span_detail;
 pub mod span_row;
 pub mod sparkline;

@@ -7,6 +7,7 @@ mod api;
 mod app;
 mod components;
 mod crash;
+mod markup;
 mod pages;
 mod state;
 
@@ -15,5 +16,5 @@ fn main() {
     if let Some(boot) = leptos::prelude::document().get_element_by_id("boot") {
         boot.remove();
     }
-    leptos::mount::mount_to_body(app::App);
+    leptos::mount::mount_to_body(app::app);
 }

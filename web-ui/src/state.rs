@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod history;
 pub mod keys;
 pub mod live;
 pub mod loader;

@@ -17,19 +17,24 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
+/// `GET`, unread.
+pub async fn text(path: &str) -> Result<String, Failure> {
+    request("GET", path, None).await
+}
+
 /// `GET`.
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
-    read(request("GET", path, None).await?)
+    read(&text(path).await?)
 }
 
 /// `POST` with a JSON body.
 pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Failure> {
-    read(request("POST", path, Some(write(body)?)).await?)
+    read(&request("POST", path, Some(write(body)?)).await?)
 }
 
 /// `PUT` with a JSON body.
 pub async fn put<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Failure> {
-    read(request("PUT", path, Some(write(body)?)).await?)
+    read(&request("PUT", path, Some(write(body)?)).await?)
 }
 
 /// `DELETE`.
@@ -41,12 +46,13 @@ fn write(body: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(body).map_err(|error| Failure::Unreadable(error.to_string()))
 }
 
-fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Failure> {
-    serde_json::from_str(&answer.text).map_err(|error| Failure::Unreadable(error.to_string()))
+/// Reads JSON as what the API promises.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))
 }
 
 /// Not generic, so that it is compiled once however many types are read.
-async fn request(method: &str, path: &str, body: Option<String>) -> Result<Answer, Failure> {
+async fn request(method: &str, path: &str, body: Option<String>) -> Result<String, Failure> {
     let unreachable = |_: JsValue| Failure::Unreachable;
     let init = RequestInit::new();
     init.set_method(method);
@@ -69,9 +75,9 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Answe
 }
 
 /// Lets a success through and makes a failure of everything else.
-pub(super) fn judge(answer: Answer) -> Result<Answer, Failure> {
+pub(super) fn judge(answer: Answer) -> Result<String, Failure> {
     match answer.status {
-        200..300 => Ok(answer),
+        200..300 => Ok(answer.text),
         0 => Err(Failure::Unreachable),
         401 => Err(Failure::SignInNeeded),
         status => Err(Failure::Refused(Box::new(serde_json::from_str::<Problem>(&answer.text).unwrap_or_else(|_| {

@@ -8,7 +8,7 @@ use web_sys::{File, ProgressEvent, XmlHttpRequest};
 
 use super::{
     Failure, PLUGINS,
-    http::{Answer, judge},
+    http::{Answer, judge, read},
 };
 
 /// Compiling takes its time on the server, so this is longer than other requests.
@@ -37,6 +37,5 @@ pub async fn upload(file: &File, progress: impl Fn(f64) + 'static) -> Result<Plu
     request.set_onloadend(None);
     let status = request.status().map_err(unreachable)?;
     let text = request.response_text().ok().flatten().unwrap_or_default();
-    let answer = judge(Answer { status, text })?;
-    serde_json::from_str(&answer.text).map_err(|error| Failure::Unreadable(error.to_string()))
+    read(&judge(Answer { status, text })?)
 }

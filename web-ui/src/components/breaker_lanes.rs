@@ -1,6 +1,6 @@
 //! Breakers over time, a lane each: closed is a thin line, half-open half a bar, open a full one.
 
-use leptos::prelude::*;
+use crate::markup::{Markup, view};
 use spillway_api::Timestamp;
 use spillway_view::{breakers::Lane, format, words};
 
@@ -16,9 +16,9 @@ pub enum Naming {
 }
 
 /// Draws the lanes of the time between `from` and `to`.
-pub fn lanes(lanes: Vec<Lane>, naming: Naming, from: Timestamp, to: Timestamp) -> AnyView {
+pub fn lanes(lanes: Vec<Lane>, naming: Naming, from: Timestamp, to: Timestamp) -> Markup {
     if lanes.is_empty() {
-        return view! { <p class="panel__facts">"No breaker reported in this time."</p> }.into_any();
+        return view! { <p class="panel__facts">"No breaker reported in this time."</p> };
     }
     let rows = lanes
         .into_iter()
@@ -45,7 +45,7 @@ pub fn lanes(lanes: Vec<Lane>, naming: Naming, from: Timestamp, to: Timestamp) -
                         ></span>
                     }
                 })
-                .collect_view();
+                .collect::<Vec<_>>();
             view! {
                 <li class="lane">
                     <span class="lane__name" title=name.clone()>{name.clone()}</span>
@@ -53,10 +53,9 @@ pub fn lanes(lanes: Vec<Lane>, naming: Naming, from: Timestamp, to: Timestamp) -
                 </li>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     view! {
         <ul class="lanes">{rows}</ul>
         <p class="lane lane--axis" aria-hidden="true"><span></span><span class="lane__ends"><span>{clock::minutes(from)}</span><span>{clock::minutes(to)}</span></span></p>
     }
-    .into_any()
 }

@@ -1,5 +1,6 @@
 //! How fresh the screen is: live with its lag, reconnecting, paused, or an instant of the past.
 
+use crate::markup::{Markup, choose, view, when};
 use leptos::prelude::*;
 use spillway_api::Timestamp;
 use spillway_view::format;
@@ -8,8 +9,7 @@ use super::icon::icon;
 use crate::state::{Address, Clock, Live, Remote, address::Step, clock, live::Connection};
 
 /// The pill; on pages that draw the topology also what holds it still and what turns it back.
-#[component]
-pub fn ConnectionPill(live: Live, address: Address, steer: Memo<bool>) -> impl IntoView {
+pub fn connection_pill(live: Live, address: Address, steer: Memo<bool>) -> Markup {
     let at = address.memo("at");
     let face = move || {
         if let Some(at) = at.get() {
@@ -48,27 +48,31 @@ pub fn ConnectionPill(live: Live, address: Address, steer: Memo<bool>) -> impl I
             <span class="pill__dot" aria-hidden="true"></span>
             {move || face.get().1}
         </span>
-        <Show
-            when=move || at.get().is_some()
-            fallback=move || {
-                (steer.get() || paused()).then(|| view! {
-                    <button type="button" class="button" data-testid="pause" aria-pressed=move || paused().to_string() on:click=move |_| live.pause(!live.paused.get_untracked())>
-                        {move || if paused() { view! { {icon("play")} <span class="wide">"Go on"</span> }.into_any() } else { view! { {icon("pause")} <span class="wide">"Pause"</span> }.into_any() }}
-                    </button>
-                })
-            }
-        >
-            <button type="button" class="button button--primary" on:click=move |_| address.set(Step::Push, "at", None)>{icon("play")} <span class="wide">"Back to now"</span></button>
-        </Show>
-        <Show when=move || steer.get()>
-            <TimeTravel address />
-        </Show>
+        {choose(
+            move || at.get().is_some(),
+            move || view! { <button type="button" class="button button--primary" on:click=move |_| address.set(Step::Push, "at", None)>{icon("play")} <span class="wide">"Back to now"</span></button> },
+            move || when(move || steer.get() || paused(), move || pause_button(live)),
+        )}
+        {when(move || steer.get(), move || time_travel(address))}
+    }
+}
+
+fn pause_button(live: Live) -> Markup {
+    let paused = move || live.paused.get();
+    let face = move || {
+        if paused() {
+            view! { {icon("play")} <span class="wide">"Go on"</span> }
+        } else {
+            view! { {icon("pause")} <span class="wide">"Pause"</span> }
+        }
+    };
+    view! {
+        <button type="button" class="button" data-testid="pause" aria-pressed=move || paused().to_string() on:click=move |_| live.pause(!live.paused.get_untracked())>{face}</button>
     }
 }
 
 /// Chooses an instant of the past; everything that the map shows is then of that instant.
-#[component]
-fn TimeTravel(address: Address) -> impl IntoView {
+fn time_travel(address: Address) -> Markup {
     let at = address.memo("at");
     let open = RwSignal::new(false);
     let value = move || {
@@ -99,14 +103,14 @@ fn TimeTravel(address: Address) -> impl IntoView {
             >
                 {icon("clock")}
             </button>
-            <Show when=move || open.get()>
+            {when(move || open.get(), move || view! {
                 <span class="travel__menu" role="group" aria-label="Instant">
                     <input type="datetime-local" class="input" aria-label="Date and time" prop:value=value on:change:target=move |event| choose(event.target().value()) />
                     <button type="button" class="button" on:click=move |_| step(1)>"1 min earlier"</button>
                     <button type="button" class="button" on:click=move |_| step(5)>"5 min earlier"</button>
                     <button type="button" class="button" on:click=move |_| step(60)>"1 h earlier"</button>
                 </span>
-            </Show>
+            })}
         </span>
     }
 }

@@ -2,24 +2,17 @@
 
 use std::time::Duration;
 
+use crate::markup::{Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use wasm_bindgen_futures::JsFuture;
 
 use super::icon::icon;
 
 /// Puts `text` on the clipboard and says so for a moment.
-#[component]
-pub fn CopyButton(
-    /// What is copied.
-    #[prop(into)]
-    text: Signal<String>,
-    /// What it is, for the button's name.
-    #[prop(into)]
-    what: String,
-) -> impl IntoView {
+pub fn copy_button(text: String, what: &str) -> Markup {
     let done = RwSignal::new(None::<bool>);
     let copy = move |_| {
-        let text = text.get_untracked();
+        let text = text.clone();
         spawn_local(async move {
             let copied = JsFuture::from(window().navigator().clipboard().write_text(&text)).await.is_ok();
             done.try_set(Some(copied));
@@ -32,28 +25,20 @@ pub fn CopyButton(
         });
     };
     let face = move || match done.get() {
-        Some(true) => view! { {icon("check")} <span>"Copied"</span> }.into_any(),
+        Some(true) => view! { {icon("check")} <span>"Copied"</span> },
         // Without a secure context or permission the browser refuses.
-        Some(false) => view! { <span>"Select and copy by hand"</span> }.into_any(),
-        None => view! { {icon("copy")} <span>"Copy"</span> }.into_any(),
+        Some(false) => view! { <span>"Select and copy by hand"</span> },
+        None => view! { {icon("copy")} <span>"Copy"</span> },
     };
     view! { <button type="button" class="button button--quiet copy" aria-label=format!("Copy {what}") on:click=copy>{face}</button> }
 }
 
 /// Commands in monospace with a copy button.
-#[component]
-pub fn Commands(
-    /// As they are typed.
-    #[prop(into)]
-    text: String,
-    /// What they are, for the button's name.
-    #[prop(into)]
-    what: String,
-) -> impl IntoView {
+pub fn commands(text: String, what: &str) -> Markup {
     view! {
         <div class="commands">
             <pre class="commands__text" tabindex="0">{text.clone()}</pre>
-            <CopyButton text=text what=what />
+            {copy_button(text, what)}
         </div>
     }
 }

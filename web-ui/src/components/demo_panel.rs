@@ -1,12 +1,13 @@
 //! Switches of the demo system: make a dependency sick, raise the load, and see what happens.
 
+use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::{DemoDependency, DemoFault, DemoState, DemoSwitch};
 use spillway_view::{format, words};
 
 use super::{
-    panel::{Panel, section},
-    segmented::{Choice, Segmented},
+    panel::{panel, section},
+    segmented::{Choice, segmented},
     states,
 };
 use crate::{
@@ -19,8 +20,7 @@ const FAULTS: [(DemoFault, &str); 4] =
 const LOADS: [(&str, &str, f64); 4] = [("0", "none", 0.0), ("1", "1×", 1.0), ("3", "3×", 3.0), ("10", "10×", 10.0)];
 
 /// The panel.
-#[component]
-pub fn DemoPanel() -> impl IntoView {
+pub fn demo_panel() -> Markup {
     let state = load::<DemoState>(|| Some(api::DEMO.to_owned()), Every::Seconds(3));
     let refused = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
@@ -86,11 +86,11 @@ pub fn DemoPanel() -> impl IntoView {
                     view! {
                         <div class="demo__row" data-demo=service.clone()>
                             <span class="demo__name">{service.clone()}</span>
-                            <Segmented label=format!("Fault of {service}") choices chosen=now choose busy />
+                            {segmented(format!("Fault of {service}"), choices, now, choose, Some(busy))}
                         </div>
                     }
                 })
-                .collect_view();
+                .collect::<Vec<_>>();
             let load_choices = LOADS.iter().map(|(token, label, _)| Choice { token, label }).collect();
             let choose_load = Callback::new(move |token: &'static str| {
                 if let Some((_, _, load)) = LOADS.iter().find(|(of, _, _)| *of == token) {
@@ -101,26 +101,25 @@ pub fn DemoPanel() -> impl IntoView {
                 {section("Load", view! {
                     <div class="demo__row" data-demo="load">
                         <span class="demo__name">"requests"</span>
-                        <Segmented label="Load".to_owned() choices=load_choices chosen=load_now choose=choose_load busy />
+                        {segmented("Load".to_owned(), load_choices, load_now, choose_load, Some(busy))}
                     </div>
-                }.into_any())}
-                {section("Make one sick", switches.into_any())}
+                })}
+                {section("Make one sick", switches.into_markup())}
                 {section("Since the start", move_counters(state.remote))}
             }
-            .into_any()
         }
     };
     let problem = move || refused.get().map(|words| view! { <p class="problem" role="alert">{words}</p> });
-    view! {
-        <Panel label="Demo switches" head=view! { <h2 class="panel__name">"Demo switches"</h2> }.into_any()>
-            <p class="panel__facts">"The shop is a set of real services in another process. What you switch here really happens to them."</p>
-            {problem}
-            {body}
-        </Panel>
-    }
+    let about = view! {
+        <p class="panel__facts">"The shop is a set of real services in another process. What you switch here really happens to them."</p>
+        {problem}
+        {body}
+    };
+    let head = view! { <h2 class="panel__name">"Demo switches"</h2> };
+    panel("Demo switches", head, about)
 }
 
-fn move_counters(state: RwSignal<Remote<DemoState>>) -> AnyView {
+fn move_counters(state: RwSignal<Remote<DemoState>>) -> Markup {
     let of = move |read: fn(&DemoState) -> String| state.with(|remote| remote.value().map(read));
     let share = |state: &DemoState| {
         format::percent((state.checkouts > 0).then(|| state.checkouts_ok as f64 / state.checkouts as f64))
@@ -132,5 +131,4 @@ fn move_counters(state: RwSignal<Remote<DemoState>>) -> AnyView {
             <dt>"of these went well"</dt><dd>{move || of(share)}</dd>
         </dl>
     }
-    .into_any()
 }

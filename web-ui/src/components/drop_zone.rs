@@ -1,5 +1,6 @@
 //! Upload of a plugin: pick a file or drop it, see how far it is, read exactly why it was refused.
 
+use crate::markup::{Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::Plugin;
 use spillway_view::format;
@@ -38,11 +39,7 @@ enum Upload {
 const MOST_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
 
 /// Takes a `.wasm` file and calls `stored` with what became of it.
-#[component]
-pub fn DropZone(
-    /// Called when the server has stored it.
-    stored: Callback<Plugin>,
-) -> impl IntoView {
+pub fn drop_zone(stored: Callback<Plugin>) -> Markup {
     let upload = RwSignal::new(Upload::Idle);
     let over = RwSignal::new(false);
     let session = Session::get();
@@ -122,26 +119,25 @@ pub fn DropZone(
     }
 }
 
-fn state(upload: Upload) -> AnyView {
+fn state(upload: Upload) -> Markup {
     match upload {
-        Upload::Idle => ().into_any(),
+        Upload::Idle => Markup::Nothing,
         Upload::Sending { name, share } => view! {
             <p>{format!("Sending {name}, {}", format::percent(Some(share)))}</p>
             <progress class="progress" max="1" value=share.to_string() aria-label="Sent"></progress>
-        }
-        .into_any(),
+        },
         Upload::Checking { name } => view! {
             <p>{format!("{name} is there. Validating and compiling…")}</p>
             <progress class="progress" aria-label="Compiling"></progress>
+        },
+        Upload::Stored { name, version } => {
+            view! { <p class="drop__ok" data-testid="upload-stored">{icon("check")} {format!(" {name} {version} is stored and off. Try it in shadow first.")}</p> }
         }
-        .into_any(),
-        Upload::Stored { name, version } => view! { <p class="drop__ok" data-testid="upload-stored">{icon("check")} {format!(" {name} {version} is stored and off. Try it in shadow first.")}</p> }.into_any(),
         Upload::Refused { name, why } => view! {
             <div class="problem" role="alert" data-testid="upload-refused">
                 <p><strong>{glyph("failing", None)} {format!(" {name} was refused")}</strong></p>
                 <pre class="problem__why">{why}</pre>
             </div>
-        }
-        .into_any(),
+        },
     }
 }

@@ -1,19 +1,19 @@
 //! The side panel of an edge: both sides' view of the calls, and the breakers on it.
 
+use crate::markup::{Markup, view};
 use leptos::prelude::*;
 use spillway_api::{Edge, EdgeKey, EdgeSeries, EdgeSide};
 use spillway_view::{format, incident, query::Query, selection::Selection, words};
 
 use super::{
     icon,
-    panel::{Panel, section},
+    panel::{panel, section},
     sparkline::{Sparkline, sparkline},
 };
 use crate::state::{Address, Every, Live, Loader, address::Step, clock, load, loader};
 
 /// The panel of the edge `key`.
-#[component]
-pub fn EdgePanel(live: Live, address: Address, key: EdgeKey) -> impl IntoView {
+pub fn edge_panel(live: Live, address: Address, key: EdgeKey) -> Markup {
     let wanted = key.clone();
     let edge =
         Memo::new(move |_| live.with(|topology| topology.edges.iter().find(|edge| edge.key() == wanted).cloned()));
@@ -49,18 +49,16 @@ pub fn EdgePanel(live: Live, address: Address, key: EdgeKey) -> impl IntoView {
             <h2 class="panel__name">{end(ends.source.clone())} " → " {end(ends.target.clone())}</h2>
             <p class="panel__facts">{facts}</p>
         }
-        .into_any()
     };
     let body = move || match edge.get() {
-        None => view! { <p class="panel__facts">"No such call is on the map that is shown now."</p> }.into_any(),
+        None => view! { <p class="panel__facts">"No such call is on the map that is shown now."</p> },
         Some(edge) => view! {
             {signals(&edge, series)}
             {sides(&edge)}
             {breakers(&edge)}
-        }
-        .into_any(),
+        },
     };
-    view! { <Panel label=Signal::derive(title) head=head.into_any()>{body}</Panel> }
+    panel(title, head, body)
 }
 
 fn facts(edge: &Edge) -> String {
@@ -75,7 +73,7 @@ fn facts(edge: &Edge) -> String {
     facts.join(" · ")
 }
 
-fn signals(edge: &Edge, series: Loader<EdgeSeries>) -> AnyView {
+fn signals(edge: &Edge, series: Loader<EdgeSeries>) -> Markup {
     let points = series.remote.with(|remote| remote.value().map(|series| series.points.clone())).unwrap_or_default();
     let values = |read: fn(&spillway_api::SeriesPoint) -> Option<f64>| points.iter().map(read).collect::<Vec<_>>();
     let sick = edge.error_ratio.is_some_and(|ratio| ratio >= incident::SICK_RATIO);
@@ -89,10 +87,9 @@ fn signals(edge: &Edge, series: Loader<EdgeSeries>) -> AnyView {
             {row("p99", values(|point| point.p99_ms), 0.0, format::millis(edge.p99_ms), "")}
         </div>
     }
-    .into_any()
 }
 
-fn sides(edge: &Edge) -> AnyView {
+fn sides(edge: &Edge) -> Markup {
     let row = |name: &'static str, side: &Option<EdgeSide>| {
         let cell =
             |value: Option<String>| view! { <td class="num">{value.unwrap_or_else(|| format::NONE.to_owned())}</td> };
@@ -113,10 +110,10 @@ fn sides(edge: &Edge) -> AnyView {
         </table>
         <p class="panel__facts">"Where the two disagree, the network or a queue between them is to blame."</p>
     };
-    section("Both sides", table.into_any())
+    section("Both sides", table)
 }
 
-fn breakers(edge: &Edge) -> Option<AnyView> {
+fn breakers(edge: &Edge) -> Option<Markup> {
     let breaker = edge.breaker.as_ref()?;
     let rows = breaker
         .instances
@@ -133,6 +130,6 @@ fn breakers(edge: &Edge) -> Option<AnyView> {
                 </li>
             }
         })
-        .collect_view();
-    Some(section("Breaker of each instance", view! { <ul class="list">{rows}</ul> }.into_any()))
+        .collect::<Vec<_>>();
+    Some(section("Breaker of each instance", view! { <ul class="list">{rows}</ul> }))
 }

@@ -1,5 +1,6 @@
 //! The keys, on `?`.
 
+use crate::markup::{Markup, view};
 use leptos::{html::Dialog, prelude::*};
 
 use crate::state::keys::PLACES;
@@ -18,8 +19,7 @@ const OTHERS: [(&str, &str); 10] = [
 ];
 
 /// A dialog that the browser makes modal and closes on Esc.
-#[component]
-pub fn Help(open: RwSignal<bool>) -> impl IntoView {
+pub fn help(open: RwSignal<bool>) -> Markup {
     let dialog = NodeRef::<Dialog>::new();
     Effect::new(move |_| {
         let Some(dialog) = dialog.get() else { return };
@@ -37,8 +37,8 @@ pub fn Help(open: RwSignal<bool>) -> impl IntoView {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| open.set(false)>
             <h2 class="help__title" id="help-title">"Keys"</h2>
             <dl class="help__list">
-                {PLACES.iter().map(|place| row(format!("g {}", place.key), place.name.to_owned())).collect_view()}
-                {OTHERS.iter().map(|(key, words)| row((*key).to_owned(), (*words).to_owned())).collect_view()}
+                {PLACES.iter().map(|place| row(format!("g {}", place.key), place.name.to_owned())).collect::<Vec<_>>()}
+                {OTHERS.iter().map(|(key, words)| row((*key).to_owned(), (*words).to_owned())).collect::<Vec<_>>()}
             </dl>
             <button type="button" class="button" on:click=move |_| open.set(false)>"Close"</button>
         </dialog>

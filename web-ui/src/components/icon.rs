@@ -1,6 +1,6 @@
 //! Icons and state glyphs: own drawings, inline, so that they take the colour of the text and need no request.
 
-use leptos::prelude::*;
+use crate::markup::{Markup, view};
 use spillway_api::{BreakerState, NodeKind, ServiceHealth};
 use spillway_view::words;
 
@@ -43,8 +43,8 @@ fn strokes(name: &str) -> &'static str {
 }
 
 /// An icon beside a word, or in a control that names itself.
-pub fn icon(name: &str) -> AnyView {
-    view! { <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=strokes(name) /></svg> }.into_any()
+pub fn icon(name: &str) -> Markup {
+    view! { <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=strokes(name) /></svg> }
 }
 
 /// A shape and how it is drawn: `fill` or `stroke`.
@@ -62,7 +62,7 @@ fn drawing(token: &str) -> (&'static str, &'static str) {
 }
 
 /// The glyph of a state, for the eye; the word is said beside it or by `label`.
-pub fn glyph(token: &'static str, label: Option<&'static str>) -> AnyView {
+pub fn glyph(token: &'static str, label: Option<&'static str>) -> Markup {
     let (path, drawn) = drawing(token);
     let half = (token == "half_open").then(|| view! { <circle cx="8" cy="8" r="5.5" class="glyph__ring" /> });
     let svg = move |role: Option<&'static str>| {
@@ -73,21 +73,21 @@ pub fn glyph(token: &'static str, label: Option<&'static str>) -> AnyView {
             </svg>
         }
     };
-    svg(label.map(|_| "img")).into_any()
+    svg(label.map(|_| "img"))
 }
 
 /// The glyph of a health state.
-pub fn health(state: ServiceHealth, labelled: bool) -> AnyView {
+pub fn health(state: ServiceHealth, labelled: bool) -> Markup {
     glyph(words::health(state), labelled.then(|| words::health(state)))
 }
 
 /// The glyph of a breaker.
-pub fn breaker(state: BreakerState, labelled: bool) -> AnyView {
+pub fn breaker(state: BreakerState, labelled: bool) -> Markup {
     glyph(words::breaker_token(state), labelled.then(|| words::breaker(state)))
 }
 
 /// What a node is, as a small sign before names in tables. A plain service needs none.
-pub fn kind(kind: NodeKind) -> Option<AnyView> {
+pub fn kind(kind: NodeKind) -> Option<Markup> {
     let path = match kind {
         NodeKind::Service | NodeKind::Other => return None,
         NodeKind::Database => "M5 7c0-3.3 14-3.3 14 0s-14 3.3-14 0v10c0 3.3 14 3.3 14 0V7",
@@ -95,5 +95,7 @@ pub fn kind(kind: NodeKind) -> Option<AnyView> {
         NodeKind::External => "M7 17.500a4 4 0 0 1-.3-8a5.5 5.5 0 0 1 10.6 0a4 4 0 0 1-.3 8z",
         NodeKind::User => "M12 5a3.2 3.2 0 1 0 0 6.400A3.2 3.2 0 1 0 12 5M5.5 19c1-6 12-6 13 0",
     };
-    Some(view! { <svg class="icon icon--kind" viewBox="0 0 24 24" role="img" aria-label=words::kind(kind)><path d=path /></svg> }.into_any())
+    Some(
+        view! { <svg class="icon icon--kind" viewBox="0 0 24 24" role="img" aria-label=words::kind(kind)><path d=path /></svg> },
+    )
 }

@@ -1,5 +1,6 @@
 //! The sentence on top of the map.
 
+use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::prelude::*;
 use spillway_api::{EdgeSeries, Topology};
 use spillway_view::{
@@ -16,8 +17,7 @@ use crate::state::{Address, Every, Live, address::Step, clock, load, loader};
 const LOOK_BACK_S: u32 = 3_600;
 
 /// Says the worst thing on the map; nothing when all is well.
-#[component]
-pub fn IncidentBar(live: Live, address: Address) -> impl IntoView {
+pub fn incident_bar(live: Live, address: Address) -> Markup {
     let incident = Memo::new(move |_| live.with(incident::find));
     // Asked again when another edge is to blame, not each time that a number changes.
     let blamed = Memo::new(move |_| {
@@ -41,7 +41,8 @@ pub fn IncidentBar(live: Live, address: Address) -> impl IntoView {
             (told, seen) => told.or(seen),
         }
     };
-    move || incident.get().map(|incident| bar(incident, since(), address))
+    let shown = move || incident.get().map(|incident| bar(incident, since(), address));
+    shown.into_markup()
 }
 
 fn worst_edge(topology: &Topology, incident: &Incident) -> Option<(String, String, &'static str)> {
@@ -63,7 +64,7 @@ fn moment(at: spillway_api::Timestamp) -> String {
     if words.len() > "00:00:00".len() { words } else { clock::minutes(at) }
 }
 
-fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Address) -> AnyView {
+fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Address) -> Markup {
     let state = if incident.severe { "failing" } else { "degraded" };
     let slowest = Query::new()
         .with("service", &incident.service)
@@ -88,5 +89,4 @@ fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Addr
             </div>
         </div>
     }
-    .into_any()
 }

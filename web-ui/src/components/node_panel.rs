@@ -1,5 +1,6 @@
 //! The side panel of a node: the next five questions without a click.
 
+use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::prelude::*;
 use spillway_api::{
     DecisionList, DecisionState, Edge, EventList, Node, NodeKind, ServiceHealth, ServiceSeries, TraceList,
@@ -11,7 +12,7 @@ use spillway_view::{
 
 use super::{
     breaker_lanes, icon,
-    panel::{Panel, section},
+    panel::{panel, section},
     sparkline::{Sparkline, sparkline},
 };
 use crate::state::{Address, Clock, Every, Live, Loader, Remote, address::Step, clock, live, load, loader};
@@ -19,8 +20,7 @@ use crate::state::{Address, Clock, Every, Live, Loader, Remote, address::Step, c
 const LOOK_BACK_S: u32 = 1_800;
 
 /// The panel of the node `id`.
-#[component]
-pub fn NodePanel(live: Live, address: Address, id: String) -> impl IntoView {
+pub fn node_panel(live: Live, address: Address, id: String) -> Markup {
     let wanted = id.clone();
     let node = Memo::new(move |_| live.with(|topology| topology.nodes.iter().find(|node| node.id == wanted).cloned()));
     let calls = {
@@ -61,17 +61,14 @@ pub fn NodePanel(live: Live, address: Address, id: String) -> impl IntoView {
             Every::Seconds(15),
         )
     };
-    let label =
-        Signal::derive(move || node.with(|node| node.as_ref().map_or_else(String::new, |node| node.name.clone())));
+    let label = move || node.with(|node| node.as_ref().map_or_else(String::new, |node| node.name.clone()));
     let gone = id.clone();
     let head = move || {
-        node.with(|node| {
-            node.as_ref().map_or_else(|| view! { <h2 class="panel__name">{gone.clone()}</h2> }.into_any(), head)
-        })
+        node.with(|node| node.as_ref().map_or_else(|| view! { <h2 class="panel__name">{gone.clone()}</h2> }, head))
     };
     let body = move || {
         if who.get().is_none() {
-            return view! { <p class="panel__facts">"It is not on the map that is shown now: it has been silent too long, or the filter or environment hides it."</p> }.into_any();
+            return view! { <p class="panel__facts">"It is not on the map that is shown now: it has been silent too long, or the filter or environment hides it."</p> };
         }
         let own = id.clone();
         view! {
@@ -82,12 +79,11 @@ pub fn NodePanel(live: Live, address: Address, id: String) -> impl IntoView {
             {failed_traces(address, who)}
             {move || calls.with(|calls| neighbours(calls, &own, names, address))}
         }
-        .into_any()
     };
-    view! { <Panel label head=head.into_any()>{body}</Panel> }
+    panel(label, head, body)
 }
 
-fn head(node: &Node) -> AnyView {
+fn head(node: &Node) -> Markup {
     let mut facts = vec![words::environment(&node.environment).to_owned()];
     if !node.namespace.is_empty() {
         facts.push(node.namespace.clone());
@@ -104,10 +100,9 @@ fn head(node: &Node) -> AnyView {
         <h2 class="panel__name" data-state=words::health(node.health)>{icon::health(node.health, true)} " " {node.name.clone()}</h2>
         <p class="panel__facts">{facts.join(" · ")}</p>
     }
-    .into_any()
 }
 
-fn state_words(node: &Node) -> AnyView {
+fn state_words(node: &Node) -> Markup {
     let mut lines: Vec<String> = node.health_reason.iter().chain(&node.reported_health).cloned().collect();
     lines.dedup();
     if node.stale {
@@ -119,10 +114,10 @@ fn state_words(node: &Node) -> AnyView {
     });
     let tone =
         matches!(node.health, ServiceHealth::Failing | ServiceHealth::Degraded).then(|| words::health(node.health));
-    view! { {lines.into_iter().map(|line| view! { <p class="panel__reason" data-state=tone>{line}</p> }).collect_view()} {shed} }.into_any()
+    view! { {lines.into_iter().map(|line| view! { <p class="panel__reason" data-state=tone>{line}</p> }).collect::<Vec<_>>()} {shed} }
 }
 
-fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>) -> AnyView {
+fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>) -> Markup {
     let draw = move || {
         let node = node.get()?;
         let points =
@@ -149,10 +144,10 @@ fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>) -> AnyView {
             {failed}
         })
     };
-    view! { <div class="panel__signals">{draw}</div> }.into_any()
+    view! { <div class="panel__signals">{draw}</div> }
 }
 
-fn breaker_section(who: Memo<Option<(String, String, NodeKind)>>, calls: Memo<Vec<Edge>>) -> AnyView {
+fn breaker_section(who: Memo<Option<(String, String, NodeKind)>>, calls: Memo<Vec<Edge>>) -> Markup {
     let any = Memo::new(move |_| calls.with(|calls| calls.iter().any(|edge| edge.breaker.is_some())));
     let body = move || {
         any.get().then(|| {
@@ -180,13 +175,13 @@ fn breaker_section(who: Memo<Option<(String, String, NodeKind)>>, calls: Memo<Ve
                 lanes.truncate(12);
                 breaker_lanes::lanes(lanes, breaker_lanes::Naming::Short, from, now)
             };
-            section("Breakers, last 30 min", view! { {lanes} }.into_any())
+            section("Breakers, last 30 min", view! { {lanes} })
         })
     };
-    body.into_any()
+    body.into_markup()
 }
 
-fn decision_section(live: Live, address: Address, who: Memo<Option<(String, String, NodeKind)>>) -> AnyView {
+fn decision_section(live: Live, address: Address, who: Memo<Option<(String, String, NodeKind)>>) -> Markup {
     let asked =
         load::<DecisionList>(|| Some(Query::new().with("limit", "50").href("/api/v1/decisions")), Every::Change);
     let list = move || {
@@ -220,13 +215,13 @@ fn decision_section(live: Live, address: Address, who: Memo<Option<(String, Stri
                     </li>
                 }
             })
-            .collect_view();
-        Some(section("Decisions in force", view! { <ul class="list">{rows}</ul> }.into_any()))
+            .collect::<Vec<_>>();
+        Some(section("Decisions in force", view! { <ul class="list">{rows}</ul> }))
     };
-    list.into_any()
+    list.into_markup()
 }
 
-fn failed_traces(address: Address, who: Memo<Option<(String, String, NodeKind)>>) -> AnyView {
+fn failed_traces(address: Address, who: Memo<Option<(String, String, NodeKind)>>) -> Markup {
     let search = move || {
         let (service, environment, kind) = who.get()?;
         (kind == NodeKind::Service).then(|| TraceSearch {
@@ -248,18 +243,21 @@ fn failed_traces(address: Address, who: Memo<Option<(String, String, NodeKind)>>
         let search = search.get()?;
         let rows = traces.remote.with(|remote| match remote {
             Remote::Loading => None,
-            Remote::Failed(failure) => Some(view! { <p class="panel__facts">{failure.to_string()}</p> }.into_any()),
-            Remote::Ready(list) | Remote::Stale(list, _) if list.traces.is_empty() => Some(view! { <p class="panel__facts">"None in the last 15 min."</p> }.into_any()),
-            Remote::Ready(list) | Remote::Stale(list, _) => Some(view! { <ul class="list">{list.traces.iter().map(|trace| trace_line(trace, address)).collect_view()}</ul> }.into_any()),
+            Remote::Failed(failure) => Some(view! { <p class="panel__facts">{failure.to_string()}</p> }),
+            Remote::Ready(list) | Remote::Stale(list, _) if list.traces.is_empty() => Some(view! { <p class="panel__facts">"None in the last 15 min."</p> }),
+            Remote::Ready(list) | Remote::Stale(list, _) => Some(view! { <ul class="list">{list.traces.iter().map(|trace| trace_line(trace, address)).collect::<Vec<_>>()}</ul> }),
         })?;
         let mut all = Query::new();
         search.set(&mut all);
-        Some(section("Recent failed traces", view! { {rows} <a class="panel__more" href=move || address.href("/traces", all.clone())>"All traces of it"</a> }.into_any()))
+        Some(section(
+            "Recent failed traces",
+            view! { {rows} <a class="panel__more" href=move || address.href("/traces", all.clone())>"All traces of it"</a> },
+        ))
     };
-    view.into_any()
+    view.into_markup()
 }
 
-fn trace_line(trace: &spillway_api::TraceSummary, address: Address) -> AnyView {
+fn trace_line(trace: &spillway_api::TraceSummary, address: Address) -> Markup {
     let path = format!("/traces/{}", trace.trace_id);
     view! {
         <li class="list__row list__row--line" data-trace=trace.trace_id.clone()>
@@ -268,24 +266,22 @@ fn trace_line(trace: &spillway_api::TraceSummary, address: Address) -> AnyView {
             <span class="num">{format::nanos(trace.duration_ns)}</span>
         </li>
     }
-    .into_any()
 }
 
-fn neighbours(calls: &[Edge], own: &str, name: impl Fn(&str) -> String, address: Address) -> AnyView {
+fn neighbours(calls: &[Edge], own: &str, name: impl Fn(&str) -> String, address: Address) -> Markup {
     let list = |title: &'static str, edges: Vec<&Edge>, other: fn(&Edge) -> &String| {
         (!edges.is_empty()).then(|| {
-            let rows = edges.into_iter().map(|edge| neighbour(edge, name(other(edge)), address)).collect_view();
-            section(title, view! { <ul class="list">{rows}</ul> }.into_any())
+            let rows = edges.into_iter().map(|edge| neighbour(edge, name(other(edge)), address)).collect::<Vec<_>>();
+            section(title, view! { <ul class="list">{rows}</ul> })
         })
     };
     view! {
         {list("Called by", calls.iter().filter(|edge| edge.target == own).collect(), |edge| &edge.source)}
         {list("Calls", calls.iter().filter(|edge| edge.source == own).collect(), |edge| &edge.target)}
     }
-    .into_any()
 }
 
-fn neighbour(edge: &Edge, name: String, address: Address) -> AnyView {
+fn neighbour(edge: &Edge, name: String, address: Address) -> Markup {
     let key = edge.key();
     let select =
         move |_| address.change(Step::Push, |query| Selection::set(Some(&Selection::Edge(key.clone())), query));
@@ -299,5 +295,4 @@ fn neighbour(edge: &Edge, name: String, address: Address) -> AnyView {
             <span class="num num--wide">{format::millis(edge.p99_ms)}</span>
         </li>
     }
-    .into_any()
 }

@@ -1,5 +1,6 @@
 //! What an empty server shows: the exact commands that bring the first data, and steps that tick themselves.
 
+use crate::markup::{Markup, view};
 use leptos::prelude::*;
 use spillway_api::Status;
 use spillway_view::{
@@ -7,19 +8,18 @@ use spillway_view::{
     query::Query,
 };
 
-use super::{copy::Commands, icon::icon, states};
+use super::{copy::commands, icon::icon, states};
 use crate::state::{Address, Live, Remote};
 
 /// The page of a server that has never seen data.
-#[component]
-pub fn Onboarding(live: Live, address: Address) -> impl IntoView {
+pub fn onboarding(live: Live, address: Address) -> Markup {
     // Only what the commands depend on: the counters move every few seconds and must not rebuild a text being copied.
     let ways = Memo::new(move |_| {
         let origin = window().location().origin().unwrap_or_default();
         live.status.remote.with(|status| status.value().map(|status| onboarding::ways(status, &origin)))
     });
     let body = move || match ways.get() {
-        Some(ways) => view! { <Ways ways /> }.into_any(),
+        Some(ways) => ways_tabs(ways),
         None => live.status.remote.with(|status| match status {
             Remote::Failed(failure) => states::failed(failure, move || live.status.reload()),
             _ => states::skeleton(6),
@@ -36,11 +36,7 @@ pub fn Onboarding(live: Live, address: Address) -> impl IntoView {
 }
 
 /// The ways as tabs, each with its commands.
-#[component]
-pub fn Ways(
-    /// In order.
-    ways: Vec<Way>,
-) -> impl IntoView {
+pub fn ways_tabs(ways: Vec<Way>) -> Markup {
     let chosen = RwSignal::new(ways.first().map(|way| way.id).unwrap_or_default());
     let tabs = ways
         .iter()
@@ -61,13 +57,13 @@ pub fn Ways(
                 </button>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     let shown = move || {
         ways.iter().find(|way| way.id == chosen.get()).cloned().map(|way| {
             view! {
                 <div class="tabs__body" role="tabpanel" id="way" aria-labelledby=format!("tab-{}", way.id)>
                     <p>{way.about}</p>
-                    <Commands text=way.commands what=format!("commands for {}", way.title) />
+                    {commands(way.commands, &format!("commands for {}", way.title))}
                 </div>
             }
         })
@@ -80,7 +76,7 @@ pub fn Ways(
     }
 }
 
-fn steps(live: Live, address: Address) -> AnyView {
+fn steps(live: Live, address: Address) -> Markup {
     let first = live.status.remote.with(|status| status.value().and_then(first));
     let on_map = !live.nothing_anywhere();
     let step = |done: bool, words: String| {
@@ -102,7 +98,6 @@ fn steps(live: Live, address: Address) -> AnyView {
             <li class="steps__step" data-done="false"><span class="steps__mark" aria-hidden="true"></span><a href=move || address.href("/plugins", Query::new())>"Upload a rule, in shadow first"</a></li>
         </ol>
     }
-    .into_any()
 }
 
 fn first(status: &Status) -> Option<String> {

@@ -1,14 +1,15 @@
 //! One rule: what it is, what is done with its output, how its last run ended.
 
+use crate::markup::{Markup, choose, view, when};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::{BreakerState, Plugin, PluginMode, PluginModeChange, PluginOrigin, PluginOutcome};
 use spillway_view::{format, query::Query, words};
 
 use super::{
     icon,
-    plugin_config::PluginConfig,
-    plugin_logs::PluginLogs,
-    segmented::{Choice, Segmented},
+    plugin_config::plugin_config,
+    plugin_logs::plugin_logs,
+    segmented::{Choice, segmented},
 };
 use crate::{
     api::{self, Failure},
@@ -19,8 +20,7 @@ const MODES: [(PluginMode, &str); 3] =
     [(PluginMode::Off, "Off"), (PluginMode::Shadow, "Shadow"), (PluginMode::Active, "Active")];
 
 /// The card; `plugin` changes under it with each tick, so each part reads what it shows.
-#[component]
-pub fn PluginCard(live: Live, address: Address, id: String, plugin: Signal<Option<Plugin>>) -> impl IntoView {
+pub fn plugin_card(live: Live, address: Address, id: String, plugin: Signal<Option<Plugin>>) -> Markup {
     let refused = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
     let open = RwSignal::new("");
@@ -63,7 +63,7 @@ pub fn PluginCard(live: Live, address: Address, id: String, plugin: Signal<Optio
         <article class="plugin" data-plugin=id.clone() data-mode=move || chosen.get() aria-label=label>
             <header class="plugin__head">
                 <div class="plugin__names">{head}</div>
-                <Segmented label=format!("Mode of {name}") choices chosen choose busy />
+                {segmented(format!("Mode of {name}"), choices, chosen, choose, Some(busy))}
             </header>
             {about}
             {move || refused.get().map(|why| view! { <pre class="problem problem__why" role="alert">{why}</pre> })}
@@ -73,14 +73,12 @@ pub fn PluginCard(live: Live, address: Address, id: String, plugin: Signal<Optio
                 {part_button("logs", "Logs")}
                 <a class="button button--quiet" href=move || address.href("/decisions", Query::new().with("plugin", &name_of_decisions))>"Its decisions"</a>
                 <span class="plugin__gap"></span>
-                <Show when=off>
-                    <Remove live id=of_remove.clone() name=name.clone() refused />
-                </Show>
+                {when(off, move || remove_button(live, of_remove.clone(), name.clone(), refused))}
             </footer>
             {move || match open.get() {
-                "config" => view! { <PluginConfig live id=of_parts.clone() plugin /> }.into_any(),
-                "logs" => view! { <PluginLogs id=of_parts.clone() /> }.into_any(),
-                _ => ().into_any(),
+                "config" => plugin_config(live, of_parts.clone(), plugin),
+                "logs" => plugin_logs(of_parts.clone()),
+                _ => Markup::Nothing,
             }}
         </article>
     }
@@ -99,7 +97,7 @@ pub fn settle(live: Live, refused: RwSignal<Option<String>>, answer: Result<Plug
     }
 }
 
-fn head(plugin: &Plugin) -> AnyView {
+fn head(plugin: &Plugin) -> Markup {
     let mut facts = vec![format!("version {}", plugin.version)];
     match plugin.origin {
         PluginOrigin::Builtin => facts.push("built in".to_owned()),
@@ -114,10 +112,9 @@ fn head(plugin: &Plugin) -> AnyView {
         <h2 class="plugin__name">{plugin.name.clone()}</h2>
         <p class="plugin__facts">{facts.join(" · ")} " " {sha}</p>
     }
-    .into_any()
 }
 
-fn run_facts(plugin: &Plugin) -> AnyView {
+fn run_facts(plugin: &Plugin) -> Markup {
     let demoted = plugin.demoted.then(|| view! { <p class="plugin__warning">{icon::glyph("degraded", None)} " A run of bad endings put it back to shadow."</p> });
     let breaker = match plugin.breaker.state {
         BreakerState::Closed | BreakerState::Unknown if plugin.breaker.failures == 0 => None,
@@ -132,10 +129,10 @@ fn run_facts(plugin: &Plugin) -> AnyView {
             Some(view! { <p class="plugin__warning">{icon::breaker(state, false)} " " {words}</p> })
         }
     };
-    view! { {demoted} {breaker} {plugin.last_outcome.as_ref().map(outcome)} }.into_any()
+    view! { {demoted} {breaker} {plugin.last_outcome.as_ref().map(outcome)} }
 }
 
-fn outcome(outcome: &PluginOutcome) -> AnyView {
+fn outcome(outcome: &PluginOutcome) -> Markup {
     let well = matches!(outcome.outcome.as_str(), "proposed" | "refused");
     let glyph = if well { "healthy" } else { "failing" };
     let mut facts = vec![
@@ -152,12 +149,10 @@ fn outcome(outcome: &PluginOutcome) -> AnyView {
             {(!outcome.message.is_empty()).then(|| view! { <p class="plugin__message">{outcome.message.clone()}</p> })}
         </div>
     }
-    .into_any()
 }
 
 /// Deletes a version; asks once more in place, because it cannot be taken back.
-#[component]
-fn Remove(live: Live, id: String, name: String, refused: RwSignal<Option<String>>) -> impl IntoView {
+fn remove_button(live: Live, id: String, name: String, refused: RwSignal<Option<String>>) -> Markup {
     let asked = RwSignal::new(false);
     let path = api::plugin(&id, "");
     let remove = move |_| {
@@ -172,12 +167,13 @@ fn Remove(live: Live, id: String, name: String, refused: RwSignal<Option<String>
         });
     };
     view! {
-        <Show
-            when=move || asked.get()
-            fallback=move || view! { <button type="button" class="button button--quiet" on:click=move |_| asked.set(true)>{icon::icon("trash")} <span>"Delete…"</span></button> }
-        >
-            <button type="button" class="button button--danger" on:click=remove.clone()>{format!("Delete {name} for good")}</button>
-            <button type="button" class="button button--quiet" on:click=move |_| asked.set(false)>"Keep it"</button>
-        </Show>
+        {choose(
+            move || asked.get(),
+            move || view! {
+                <button type="button" class="button button--danger" on:click=remove.clone()>{format!("Delete {name} for good")}</button>
+                <button type="button" class="button button--quiet" on:click=move |_| asked.set(false)>"Keep it"</button>
+            },
+            move || view! { <button type="button" class="button button--quiet" on:click=move |_| asked.set(true)>{icon::icon("trash")} <span>"Delete…"</span></button> },
+        )}
     }
 }

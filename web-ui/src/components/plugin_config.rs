@@ -1,5 +1,6 @@
 //! The configuration of a rule: JSON, with its schema beside it; the rule itself is asked whether it accepts it.
 
+use crate::markup::{Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::{Plugin, PluginConfigChange};
 
@@ -7,8 +8,7 @@ use super::plugin_card::settle;
 use crate::{api, state::Live};
 
 /// An editor that keeps what is typed while the card around it is refreshed.
-#[component]
-pub fn PluginConfig(live: Live, id: String, plugin: Signal<Option<Plugin>>) -> impl IntoView {
+pub fn plugin_config(live: Live, id: String, plugin: Signal<Option<Plugin>>) -> Markup {
     let (config, schema) = plugin.with_untracked(|plugin| {
         plugin.as_ref().map(|plugin| (plugin.config.clone(), plugin.config_schema.clone())).unwrap_or_default()
     });

@@ -1,6 +1,6 @@
 //! What a rule logged, newest first.
 
-use leptos::prelude::*;
+use crate::markup::{Markup, view};
 use spillway_api::PluginLogList;
 use spillway_view::format;
 
@@ -11,12 +11,11 @@ use crate::{
 };
 
 /// The newest lines of the rule `id`, kept up to date while they are open.
-#[component]
-pub fn PluginLogs(id: String) -> impl IntoView {
+pub fn plugin_logs(id: String) -> Markup {
     let logs = load::<PluginLogList>(move || Some(api::plugin(&id, "logs")), Every::Seconds(3));
     states::loaded(logs, 4, |logs| {
         if logs.lines.is_empty() {
-            return view! { <p class="panel__facts">"It has logged nothing."</p> }.into_any();
+            return view! { <p class="panel__facts">"It has logged nothing."</p> };
         }
         let lines = logs
             .lines
@@ -30,8 +29,8 @@ pub fn PluginLogs(id: String) -> impl IntoView {
                     </li>
                 }
             })
-            .collect_view();
+            .collect::<Vec<_>>();
         let dropped = (logs.dropped > 0).then(|| view! { <p class="plugin__warning">{format!("{} were cut off because it logged too much.", format::plural(logs.dropped, "line", "lines"))}</p> });
-        view! { {dropped} <ol class="logs mono" tabindex="0" aria-label="Log lines">{lines}</ol> }.into_any()
+        view! { {dropped} <ol class="logs mono" tabindex="0" aria-label="Log lines">{lines}</ol> }
     })
 }

@@ -1,5 +1,6 @@
 //! A choice of a few, all of them in sight.
 
+use crate::markup::{Markup, view};
 use leptos::prelude::*;
 
 /// One of the choices.
@@ -11,22 +12,15 @@ pub struct Choice {
     pub label: &'static str,
 }
 
-/// Buttons in a row of which one is pressed. `hook` names the data attribute that carries the token.
-#[component]
-pub fn Segmented(
-    /// What is chosen, for people who do not see it.
+/// Buttons in a row of which one is pressed; each carries its token as `data-mode`. `label` says what is chosen, `choose`
+/// is called with the token of another one, and while `busy` a change is on its way.
+pub fn segmented(
     label: String,
-    /// The choices in order.
     choices: Vec<Choice>,
-    /// Token of the present one.
-    #[prop(into)]
     chosen: Signal<String>,
-    /// Called with the token of another one.
     choose: Callback<&'static str>,
-    /// True while a change is on its way.
-    #[prop(optional, into)]
-    busy: Signal<bool>,
-) -> impl IntoView {
+    busy: Option<RwSignal<bool>>,
+) -> Markup {
     let buttons = choices
         .into_iter()
         .map(|choice| {
@@ -37,7 +31,7 @@ pub fn Segmented(
                     class="segmented__choice"
                     data-mode=choice.token
                     aria-pressed=move || if pressed() { "true" } else { "false" }
-                    disabled=move || busy.get()
+                    disabled=move || busy.is_some_and(|busy| busy.get())
                     on:click=move |_| {
                         if !pressed() {
                             choose.run(choice.token);
@@ -48,6 +42,6 @@ pub fn Segmented(
                 </button>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     view! { <div class="segmented" role="group" aria-label=label>{buttons}</div> }
 }

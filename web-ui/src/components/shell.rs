@@ -1,17 +1,14 @@
 //! The frame around every page: the rail, the top bar, and the routes.
 
 use leptos::prelude::*;
-use leptos_router::{
-    components::{Route, Routes},
-    path,
-};
-use spillway_view::query::Query;
+use spillway_view::{page::Page, query::Query};
 
-use super::{connection_pill::ConnectionPill, environment_select::EnvironmentSelect, help::Help, icon::icon};
+use super::{connection_pill::connection_pill, environment_select::environment_select, help::help, icon::icon};
 use crate::{
+    markup::{Markup, each, view, when},
     pages::{
-        breakers::Breakers, decisions::Decisions, missing::Missing, plugins::Plugins, services::Services,
-        settings::Settings, topology::Topology, trace::Trace, traces::Traces,
+        breakers::breakers, decisions::decisions, missing::missing, plugins::plugins, services::services,
+        settings::settings, topology::topology, trace::trace, traces::traces,
     },
     state::{
         Address, Live,
@@ -21,27 +18,25 @@ use crate::{
 };
 
 /// The signed-in interface. The live stream lives as long as this does.
-#[component]
-pub fn Shell() -> impl IntoView {
+pub fn shell() -> Markup {
     let address = Address::provide();
     let live = Live::provide(address);
-    let help = RwSignal::new(false);
-    keys::listen(address, help);
+    let keys_shown = RwSignal::new(false);
+    keys::listen(address, keys_shown);
     Effect::new(move |_| document().set_title(&title(address, live)));
     view! {
         <a class="skip" href="#content" rel="external">"Skip to the content"</a>
         <div class="shell">
-            <Rail address help />
+            {rail(address, keys_shown)}
             <div class="shell__main">
-                <TopBar address live />
+                {top_bar(address, live)}
                 <div class="shell__content" id="content" tabindex="-1">
-                    <Pages />
+                    {pages(address)}
                 </div>
             </div>
         </div>
-        <Help open=help />
+        {help(keys_shown)}
     }
-    .into_any()
 }
 
 /// "(2) Topology · Spillway": how many nodes are sick is seen in the tab.
@@ -53,25 +48,26 @@ fn title(address: Address, live: Live) -> String {
     if failing > 0 { format!("({failing}) {page} · Spillway") } else { format!("{page} · Spillway") }
 }
 
-#[component]
-fn Pages() -> impl IntoView {
-    view! {
-        <Routes fallback=|| view! { <Missing /> }.into_any()>
-            <Route path=path!("/") view=|| view! { <Topology /> }.into_any() />
-            <Route path=path!("/topology") view=|| view! { <Topology /> }.into_any() />
-            <Route path=path!("/services") view=|| view! { <Services /> }.into_any() />
-            <Route path=path!("/traces") view=|| view! { <Traces /> }.into_any() />
-            <Route path=path!("/traces/:id") view=|| view! { <Trace /> }.into_any() />
-            <Route path=path!("/breakers") view=|| view! { <Breakers /> }.into_any() />
-            <Route path=path!("/plugins") view=|| view! { <Plugins /> }.into_any() />
-            <Route path=path!("/decisions") view=|| view! { <Decisions /> }.into_any() />
-            <Route path=path!("/settings") view=|| view! { <Settings /> }.into_any() />
-        </Routes>
-    }
+/// The page that the path names. Another path of the same page keeps it, with what was scrolled and typed.
+fn pages(address: Address) -> Markup {
+    let page = Memo::new(move |_| Page::read(&address.path()));
+    each(
+        move || page.with(|page| vec![page.key()]),
+        move |_| match page.get_untracked() {
+            Page::Topology => topology(),
+            Page::Services => services(),
+            Page::Traces => traces(),
+            Page::Trace(id) => trace(id),
+            Page::Breakers => breakers(),
+            Page::Plugins => plugins(),
+            Page::Decisions => decisions(),
+            Page::Settings => settings(),
+            Page::Missing => missing(),
+        },
+    )
 }
 
-#[component]
-fn Rail(address: Address, help: RwSignal<bool>) -> impl IntoView {
+fn rail(address: Address, help: RwSignal<bool>) -> Markup {
     let links = PLACES
         .iter()
         .map(|place| {
@@ -88,7 +84,7 @@ fn Rail(address: Address, help: RwSignal<bool>) -> impl IntoView {
                 </a>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     view! {
         <nav class="rail" aria-label="Pages">
             <span class="rail__logo">{icon("logo")}</span>
@@ -101,31 +97,27 @@ fn Rail(address: Address, help: RwSignal<bool>) -> impl IntoView {
     }
 }
 
-#[component]
-fn TopBar(address: Address, live: Live) -> impl IntoView {
+fn top_bar(address: Address, live: Live) -> Markup {
     let heading = move || keys::place(&address.path()).map_or("Spillway", |place| place.name);
     let filtered = Memo::new(move |_| {
         matches!(keys::place(&address.path()).map(|place| place.path), Some("/topology" | "/services" | "/breakers"))
     });
     // Rules and settings belong to the server, not to an environment.
-    let scoped = Memo::new(move |_| !matches!(keys::place(&address.path()).map(|place| place.path), Some("/plugins" | "/settings")));
+    let scoped = Memo::new(move |_| {
+        !matches!(keys::place(&address.path()).map(|place| place.path), Some("/plugins" | "/settings"))
+    });
     view! {
         <header class="topbar">
             <h1 class="topbar__title">{heading}</h1>
-            <Show when=move || scoped.get()>
-                <EnvironmentSelect address live />
-            </Show>
-            <Show when=move || filtered.get()>
-                <FilterField address />
-            </Show>
+            {when(move || scoped.get(), move || environment_select(address, live))}
+            {when(move || filtered.get(), move || filter_field(address))}
             <span class="topbar__gap"></span>
-            <ConnectionPill live address steer=filtered />
+            {connection_pill(live, address, filtered)}
         </header>
     }
 }
 
-#[component]
-fn FilterField(address: Address) -> impl IntoView {
+fn filter_field(address: Address) -> Markup {
     let filter = address.memo("q");
     view! {
         <label class="field field--search topbar__filter">

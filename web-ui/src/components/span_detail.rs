@@ -1,12 +1,12 @@
 //! Everything a span carries. All of it came from outside, so all of it is shown as text.
 
-use leptos::prelude::*;
+use crate::markup::{IntoMarkup as _, Markup, view};
 use spillway_api::{AttributeValue, Span, SpanStatus};
 use spillway_view::{format, query::Query, words};
 
 use super::{
     icon,
-    panel::{Panel, section},
+    panel::{panel, section},
 };
 use crate::state::{Address, clock};
 
@@ -14,7 +14,7 @@ use crate::state::{Address, clock};
 const LONG: usize = 400;
 
 /// The panel of one span; `self_ns` and `after_ns` come from the layout of the whole trace.
-pub fn span_detail(span: &Span, self_ns: u64, after_ns: u64, address: Address) -> AnyView {
+pub fn span_detail(span: &Span, self_ns: u64, after_ns: u64, address: Address) -> Markup {
     let failed = span.status == SpanStatus::Error;
     let mut facts = vec![span.service.clone(), words::span_kind(span.kind).to_owned()];
     facts.extend(span.instance.clone());
@@ -56,35 +56,35 @@ pub fn span_detail(span: &Span, self_ns: u64, after_ns: u64, address: Address) -
         {attributes("Resource", &span.resource)}
         {dropped}
     };
-    view! { <Panel label=format!("Span {}", span.name) head=head.into_any()>{body}</Panel> }.into_any()
+    panel(format!("Span {}", span.name), head, body)
 }
 
-fn attributes(title: &'static str, attributes: &[(String, AttributeValue)]) -> Option<AnyView> {
+fn attributes(title: &'static str, attributes: &[(String, AttributeValue)]) -> Option<Markup> {
     (!attributes.is_empty()).then(|| section(title, pairs(attributes)))
 }
 
-fn pairs(attributes: &[(String, AttributeValue)]) -> AnyView {
+fn pairs(attributes: &[(String, AttributeValue)]) -> Markup {
     let rows = attributes
         .iter()
         .map(|(key, value)| view! { <dt class="mono">{key.clone()}</dt><dd class="mono">{text(value)}</dd> })
-        .collect_view();
-    view! { <dl class="facts facts--attributes">{rows}</dl> }.into_any()
+        .collect::<Vec<_>>();
+    view! { <dl class="facts facts--attributes">{rows}</dl> }
 }
 
-fn text(value: &AttributeValue) -> AnyView {
+fn text(value: &AttributeValue) -> Markup {
     let words = match value {
         AttributeValue::String(text) => text.clone(),
         AttributeValue::Null => "(unset)".to_owned(),
         other => serde_json::to_string(other).unwrap_or_default(),
     };
     if words.chars().count() <= LONG {
-        return words.into_any();
+        return words.into_markup();
     }
     let beginning: String = words.chars().take(LONG).collect();
-    view! { <details><summary>{beginning} "…"</summary>{words}</details> }.into_any()
+    view! { <details><summary>{beginning} "…"</summary>{words}</details> }
 }
 
-fn events(span: &Span) -> Option<AnyView> {
+fn events(span: &Span) -> Option<Markup> {
     if span.events.is_empty() {
         return None;
     }
@@ -100,11 +100,11 @@ fn events(span: &Span) -> Option<AnyView> {
                 </li>
             }
         })
-        .collect_view();
-    Some(section("Events", view! { <ul class="list">{rows}</ul> }.into_any()))
+        .collect::<Vec<_>>();
+    Some(section("Events", view! { <ul class="list">{rows}</ul> }))
 }
 
-fn links(span: &Span, address: Address) -> Option<AnyView> {
+fn links(span: &Span, address: Address) -> Option<Markup> {
     if span.links.is_empty() {
         return None;
     }
@@ -121,6 +121,6 @@ fn links(span: &Span, address: Address) -> Option<AnyView> {
                 </li>
             }
         })
-        .collect_view();
-    Some(section("Links", view! { <ul class="list">{rows}</ul> }.into_any()))
+        .collect::<Vec<_>>();
+    Some(section("Links", view! { <ul class="list">{rows}</ul> }))
 }

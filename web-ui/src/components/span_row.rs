@@ -1,5 +1,6 @@
 //! One span of the waterfall.
 
+use crate::markup::{Markup, view};
 use leptos::prelude::*;
 use spillway_api::{Span, SpanStatus};
 use spillway_view::{
@@ -22,7 +23,7 @@ pub struct Actions {
 }
 
 /// A row `at` lines from the top.
-pub fn span_row(span: &Span, row: &Row, at: usize, folded: bool, selected: bool, actions: Actions) -> AnyView {
+pub fn span_row(span: &Span, row: &Row, at: usize, folded: bool, selected: bool, actions: Actions) -> Markup {
     let index = row.span;
     let failed = span.status == SpanStatus::Error;
     let colour = (row.service % COLOURS).to_string();
@@ -82,5 +83,4 @@ pub fn span_row(span: &Span, row: &Row, at: usize, folded: bool, selected: bool,
             </span>
         </div>
     }
-    .into_any()
 }

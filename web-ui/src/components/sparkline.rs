@@ -1,6 +1,6 @@
 //! A golden signal: its name, a line of its last half hour, its present value.
 
-use leptos::prelude::*;
+use crate::markup::{Markup, view};
 use spillway_view::chart;
 
 /// One signal.
@@ -24,7 +24,7 @@ const WIDTH: f64 = 160.0;
 const HEIGHT: f64 = 28.0;
 
 /// Draws it as a row.
-pub fn sparkline(signal: Sparkline) -> AnyView {
+pub fn sparkline(signal: Sparkline) -> Markup {
     let ceiling = chart::ceiling(&signal.values, signal.floor);
     let path = chart::line(&signal.values, WIDTH, HEIGHT, ceiling);
     let mark = signal.mark.map(|at| {
@@ -41,5 +41,4 @@ pub fn sparkline(signal: Sparkline) -> AnyView {
             <span class="spark__value">{signal.value}</span>
         </div>
     }
-    .into_any()
 }

@@ -1,5 +1,6 @@
 //! The half hour behind the map: requests of one service, failed ones in orange. A click shows the map of that instant.
 
+use crate::markup::{Markup, view};
 use leptos::prelude::*;
 use spillway_api::{NodeKind, ServiceSeries, Timestamp, Topology};
 use spillway_view::{chart, format, query::Query, selection::Selection};
@@ -10,8 +11,7 @@ const LOOK_BACK_S: u32 = 1_800;
 const BARS: u32 = 120;
 
 /// The strip; of the selected service, else of the one that serves most.
-#[component]
-pub fn TimeStrip(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl IntoView {
+pub fn time_strip(live: Live, address: Address, selected: Memo<Option<Selection>>) -> Markup {
     let node = Memo::new(move |_| {
         let wanted = match selected.get() {
             Some(Selection::Node(id)) => Some(id),
@@ -37,8 +37,8 @@ pub fn TimeStrip(live: Live, address: Address, selected: Memo<Option<Selection>>
     );
     let bars = move || {
         series.remote.with(|remote| match remote {
-            Remote::Loading => ().into_any(),
-            Remote::Failed(failure) => view! { <p class="strip__note">{failure.to_string()}</p> }.into_any(),
+            Remote::Loading => Markup::Nothing,
+            Remote::Failed(failure) => view! { <p class="strip__note">{failure.to_string()}</p> },
             Remote::Ready(series) | Remote::Stale(series, _) => draw(series, address),
         })
     };
@@ -67,7 +67,7 @@ fn subject(topology: &Topology, wanted: Option<&str>) -> Option<(String, String)
     named.or_else(busiest).map(|node| (node.id.clone(), node.name.clone()))
 }
 
-fn draw(series: &ServiceSeries, address: Address) -> AnyView {
+fn draw(series: &ServiceSeries, address: Address) -> Markup {
     let points: Vec<(Option<f64>, Option<f64>)> =
         series.points.iter().map(|point| (point.rate, point.error_ratio)).collect();
     let ends = (series.points.first().map(|point| point.at), series.points.last().map(|point| point.at));
@@ -101,11 +101,10 @@ fn draw(series: &ServiceSeries, address: Address) -> AnyView {
                 </button>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     let (from, to) = ends;
     view! {
         <div class="strip__bars">{bars}</div>
         <p class="strip__axis"><span>{from.map(clock::minutes)}</span><span>{to.map(clock::minutes)}</span></p>
     }
-    .into_any()
 }

@@ -1,18 +1,15 @@
 //! The map as a table of its edges: the same numbers, for reading aloud, for searching, and for screens without a canvas.
 
-use std::collections::HashMap;
-
-use leptos::prelude::*;
+use crate::markup::{IntoMarkup as _, Markup, view};
 use spillway_api::{BreakerState, Edge, Topology};
-use spillway_view::{format, selection::Selection, words};
+use spillway_view::{format, order, selection::Selection, words};
 
 use super::{icon, states};
 use crate::state::{Address, Live, address::Step};
 
 /// One row an edge; sick ones first.
-#[component]
-pub fn TopologyTable(live: Live, address: Address) -> impl IntoView {
-    move || {
+pub fn topology_table(live: Live, address: Address) -> Markup {
+    let table = move || {
         let rows = live.with(rows);
         if rows.is_empty() {
             return states::empty(
@@ -37,12 +34,12 @@ pub fn TopologyTable(live: Live, address: Address) -> impl IntoView {
                             <th scope="col">"Breaker"</th>
                         </tr>
                     </thead>
-                    <tbody>{rows.into_iter().map(|row| edge_row(row, address)).collect_view()}</tbody>
+                    <tbody>{rows.into_iter().map(|row| edge_row(row, address)).collect::<Vec<_>>()}</tbody>
                 </table>
             </div>
         }
-        .into_any()
-    }
+    };
+    table.into_markup()
 }
 
 struct RowOf {
@@ -52,21 +49,17 @@ struct RowOf {
 }
 
 fn rows(topology: &Topology) -> Vec<RowOf> {
-    let names: HashMap<&str, &str> = topology.nodes.iter().map(|node| (node.id.as_str(), node.name.as_str())).collect();
-    let name = |id: &String| names.get(id.as_str()).map_or_else(|| id.clone(), |name| (*name).to_owned());
-    let mut rows: Vec<RowOf> = topology
-        .edges
-        .iter()
-        .map(|edge| RowOf { source: name(&edge.source), target: name(&edge.target), edge: edge.clone() })
-        .collect();
-    rows.sort_by(|a, b| {
+    let name = |id: &str| order::name(topology, id).to_owned();
+    let row = |edge: &Edge| RowOf { source: name(&edge.source), target: name(&edge.target), edge: edge.clone() };
+    let mut rows: Vec<RowOf> = topology.edges.iter().map(row).collect();
+    order::sort_by(&mut rows, |a, b| {
         let failed = |row: &RowOf| row.edge.error_ratio.unwrap_or(0.0);
         failed(b).total_cmp(&failed(a)).then_with(|| (&a.source, &a.target).cmp(&(&b.source, &b.target)))
     });
     rows
 }
 
-fn edge_row(row: RowOf, address: Address) -> AnyView {
+fn edge_row(row: RowOf, address: Address) -> Markup {
     let RowOf { edge, source, target } = row;
     let link = |selection: Selection, name: String| {
         let select = move |_| address.change(Step::Push, |query| Selection::set(Some(&selection), query));
@@ -93,5 +86,4 @@ fn edge_row(row: RowOf, address: Address) -> AnyView {
             <td>{breaker}</td>
         </tr>
     }
-    .into_any()
 }

@@ -1,6 +1,6 @@
 //! One trace in the list.
 
-use leptos::prelude::*;
+use crate::markup::{Markup, view};
 use spillway_api::TraceSummary;
 use spillway_view::{format, query::Query};
 
@@ -8,7 +8,7 @@ use super::{bars, icon};
 use crate::state::{Address, clock};
 
 /// A row with a bar that is long against `longest_ns`.
-pub fn trace_row(trace: TraceSummary, longest_ns: u64, address: Address) -> AnyView {
+pub fn trace_row(trace: TraceSummary, longest_ns: u64, address: Address) -> Markup {
     let path = format!("/traces/{}", trace.trace_id);
     let failed = trace.errors > 0;
     let others: Vec<String> =
@@ -36,5 +36,4 @@ pub fn trace_row(trace: TraceSummary, longest_ns: u64, address: Address) -> AnyV
             <td class="traces__others">{others}</td>
         </tr>
     }
-    .into_any()
 }

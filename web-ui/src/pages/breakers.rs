@@ -1,9 +1,11 @@
 //! Breakers and health: who refuses to call whom, how that changed, and what services say of themselves.
 
+use crate::markup::{Markup, view};
 use leptos::prelude::*;
 use spillway_api::{BreakerState, Edge, Event, EventList, HealthStatus, Timestamp};
 use spillway_view::{
     breakers::{self, Matrix},
+    order,
     query::Query,
     range::Range,
     selection::Selection,
@@ -13,10 +15,9 @@ use spillway_view::{
 use crate::{
     components::{
         breaker_lanes::{self, Naming},
-        edge_panel::EdgePanel,
         icon,
-        node_panel::NodePanel,
-        segmented::{Choice, Segmented},
+        segmented::{Choice, segmented},
+        side::side,
         states,
     },
     state::{Address, Clock, Every, Live, address::Step, clock, load},
@@ -25,8 +26,7 @@ use crate::{
 const RANGES: [(&str, &str); 4] = [("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("1d", "24 h")];
 
 /// The page.
-#[component]
-pub fn Breakers() -> impl IntoView {
+pub fn breakers() -> Markup {
     let (live, address) = (Live::get(), Address::get());
     let selected = Memo::new(move |_| Selection::from_query(&address.query()));
     let last = address.memo("last");
@@ -70,11 +70,6 @@ pub fn Breakers() -> impl IntoView {
     let chosen = Signal::derive(move || Range::Last(seconds.get()).token().unwrap_or_default());
     let choices = RANGES.iter().map(|(token, label)| Choice { token, label }).collect();
     let choose = Callback::new(move |token: &'static str| address.set(Step::Replace, "last", Some(token)));
-    let side = move || match selected.get() {
-        Some(Selection::Node(id)) => view! { <NodePanel live address id /> }.into_any(),
-        Some(Selection::Edge(key)) => view! { <EdgePanel live address key /> }.into_any(),
-        None => ().into_any(),
-    };
     view! {
         <main class="page page--split" data-page="breakers">
             <div class="page__main page__main--padded">
@@ -85,7 +80,7 @@ pub fn Breakers() -> impl IntoView {
                 <section class="block">
                     <div class="block__head">
                         <h2 class="block__title">"Breakers over time"</h2>
-                        <Segmented label="Time".to_owned() choices chosen choose />
+                        {segmented("Time".to_owned(), choices, chosen, choose, None)}
                     </div>
                     {lanes}
                 </section>
@@ -94,18 +89,18 @@ pub fn Breakers() -> impl IntoView {
                     {health}
                 </section>
             </div>
-            {side}
+            {side(live, address, selected)}
         </main>
     }
 }
 
-fn draw_matrix(matrix: &Matrix, address: Address) -> AnyView {
+fn draw_matrix(matrix: &Matrix, address: Address) -> Markup {
     if matrix.cells.is_empty() {
         let start = view! { <a class="button" href=move || address.href("/settings", Query::new())>"Where to send reports"</a> };
         return states::empty(
             "No breaker reports here",
             "Services report breakers to the webhook; each report names the caller, the callee and the state. Edges without one are on the map only.",
-            Some(start.into_any()),
+            Some(start),
         );
     }
     let node_button = move |id: &str, name: &str| {
@@ -113,22 +108,25 @@ fn draw_matrix(matrix: &Matrix, address: Address) -> AnyView {
         let select = move |_| address.change(Step::Push, |query| Selection::set(Some(&selection), query));
         view! { <button type="button" class="link" on:click=select>{name.to_owned()}</button> }
     };
-    let heads =
-        matrix.callees.iter().map(|(id, name)| view! { <th scope="col">{node_button(id, name)}</th> }).collect_view();
+    let heads = matrix
+        .callees
+        .iter()
+        .map(|(id, name)| view! { <th scope="col">{node_button(id, name)}</th> })
+        .collect::<Vec<_>>();
     let rows = matrix
         .callers
         .iter()
         .enumerate()
         .map(|(row, (id, name))| {
             let cells = (0..matrix.callees.len())
-                .map(|column| match matrix.cells.get(&(row, column)) {
+                .map(|column| match matrix.cell(row, column) {
                     Some(edge) => cell(edge, address),
-                    None => view! { <td class="matrix__none"></td> }.into_any(),
+                    None => view! { <td class="matrix__none"></td> },
                 })
-                .collect_view();
+                .collect::<Vec<_>>();
             view! { <tr><th scope="row">{node_button(id, name)}</th>{cells}</tr> }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     view! {
         <div class="table-scroll">
             <table class="table matrix" data-testid="breaker-matrix">
@@ -138,11 +136,10 @@ fn draw_matrix(matrix: &Matrix, address: Address) -> AnyView {
             </table>
         </div>
     }
-    .into_any()
 }
 
-fn cell(edge: &Edge, address: Address) -> AnyView {
-    let Some(breaker) = &edge.breaker else { return view! { <td></td> }.into_any() };
+fn cell(edge: &Edge, address: Address) -> Markup {
+    let Some(breaker) = &edge.breaker else { return view! { <td></td> } };
     let key = Selection::Edge(edge.key());
     let select = move |_| address.change(Step::Push, |query| Selection::set(Some(&key), query));
     let words = match breaker.state {
@@ -150,7 +147,8 @@ fn cell(edge: &Edge, address: Address) -> AnyView {
         state => words::breaker(state).to_owned(),
     };
     // More instances than fit are told by the words.
-    let glyphs = breaker.instances.iter().take(12).map(|instance| icon::breaker(instance.state, false)).collect_view();
+    let glyphs =
+        breaker.instances.iter().take(12).map(|instance| icon::breaker(instance.state, false)).collect::<Vec<_>>();
     view! {
         <td class="matrix__cell" data-state=words::breaker_token(breaker.state)>
             <button type="button" class="matrix__button" title=format!("since {}", clock::when(breaker.since)) on:click=select>
@@ -160,10 +158,9 @@ fn cell(edge: &Edge, address: Address) -> AnyView {
             </button>
         </td>
     }
-    .into_any()
 }
 
-fn health_list(list: EventList, shown: impl Fn(&str) -> bool) -> AnyView {
+fn health_list(list: EventList, shown: impl Fn(&str) -> bool) -> Markup {
     // Heartbeats repeat a state; only what changed it is worth a line.
     let mut events: Vec<_> = list
         .events
@@ -173,17 +170,17 @@ fn health_list(list: EventList, shown: impl Fn(&str) -> bool) -> AnyView {
             _ => None,
         })
         .collect();
-    events.sort_by(|a, b| (&a.service, &a.instance, a.at).cmp(&(&b.service, &b.instance, b.at)));
+    order::sort_by(&mut events, |a, b| (&a.service, &a.instance, a.at).cmp(&(&b.service, &b.instance, b.at)));
     events.dedup_by(|later, earlier| {
         later.service == earlier.service
             && later.instance == earlier.instance
             && later.status == earlier.status
             && later.detail == earlier.detail
     });
-    events.sort_by_key(|event| std::cmp::Reverse(event.at));
+    order::sort_by(&mut events, |a, b| b.at.cmp(&a.at));
     events.truncate(50);
     if events.is_empty() {
-        return view! { <p class="panel__facts">"No health report in this time."</p> }.into_any();
+        return view! { <p class="panel__facts">"No health report in this time."</p> };
     }
     let rows = events
         .into_iter()
@@ -203,6 +200,6 @@ fn health_list(list: EventList, shown: impl Fn(&str) -> bool) -> AnyView {
                 </li>
             }
         })
-        .collect_view();
-    view! { <ul class="list">{rows}</ul> }.into_any()
+        .collect::<Vec<_>>();
+    view! { <ul class="list">{rows}</ul> }
 }

@@ -1,14 +1,15 @@
 //! Decisions: what is enforced on whom, why, by which version of which rule.
 
+use crate::markup::{Markup, each, view};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::{Contribution, DecisionList, DecisionRecord, DecisionState, PluginMode};
-use spillway_view::{decision, format, query::Query, words};
+use spillway_view::{decision, format, order, query::Query, words};
 
 use crate::{
     api::{self, Failure},
     components::{
         icon,
-        segmented::{Choice, Segmented},
+        segmented::{Choice, segmented},
         states,
     },
     state::{Address, Clock, Every, Live, Remote, address::Step, clock, live, load},
@@ -25,8 +26,7 @@ struct Older {
 }
 
 /// The page.
-#[component]
-pub fn Decisions() -> impl IntoView {
+pub fn decisions() -> Markup {
     let (live, address) = (Live::get(), Address::get());
     let asked =
         load::<DecisionList>(|| Some(Query::new().with("limit", PAGE).href("/api/v1/decisions")), Every::Seconds(5));
@@ -39,10 +39,8 @@ pub fn Decisions() -> impl IntoView {
         let mut all: Vec<DecisionRecord> =
             newest.with(|newest| newest.value().map(|list| list.decisions.clone()).unwrap_or_default());
         older.with(|older| all.extend(older.pages.iter().flat_map(|page| page.decisions.iter().cloned())));
-        let mut seen = std::collections::BTreeSet::new();
         // The newer telling of a decision comes first; an older page repeats those that moved down meanwhile.
-        all.retain(|decision| seen.insert(decision.id.clone()));
-        all
+        order::first_of_each(all, |decision| &decision.id)
     });
     let passes = move |decision: &DecisionRecord| {
         let shown = show.get().is_none_or(|show| show == "all" || show == words::decision_token(decision.state));
@@ -110,7 +108,7 @@ pub fn Decisions() -> impl IntoView {
     let row = move |id: String| {
         let of = id.clone();
         let record = Memo::new(move |_| all.with(|all| all.iter().find(|decision| decision.id == of).cloned()));
-        view! { <DecisionRow address id record wanted /> }
+        decision_row(address, id, record, wanted)
     };
     let chosen = Signal::derive(move || show.get().unwrap_or_else(|| "all".to_owned()));
     let choices = SHOW.iter().map(|(token, label)| Choice { token, label }).collect();
@@ -121,7 +119,7 @@ pub fn Decisions() -> impl IntoView {
             .into_iter()
             .filter_map(|(key, value)| value.map(|value| (key, value)))
             .map(|(key, value)| view! { <button type="button" class="chip" aria-label=format!("Remove the filter {key} {value}") on:click=move |_| address.set(Step::Push, key, None)>{format!("{key}: {value}")} {icon::icon("close")}</button> })
-            .collect_view()
+            .collect::<Vec<_>>()
     };
     let foot = move || {
         let failure = older.with(|older| older.failure.as_ref().map(ToString::to_string));
@@ -137,19 +135,19 @@ pub fn Decisions() -> impl IntoView {
     view! {
         <main class="page" data-page="decisions">
             <div class="page__main page__main--padded page__main--read">
-                <div class="block__head"><Segmented label="Which".to_owned() choices chosen choose />{chips}</div>
+                <div class="block__head">{segmented("Which".to_owned(), choices, chosen, choose, None)}{chips}</div>
                 {unknown}
                 {note}
-                <ol class="decisions"><For each=move || ids.get() key=|id| id.clone() children=row /></ol>
+                <ol class="decisions">{each(move || ids.get(), row)}</ol>
                 {foot}
             </div>
         </main>
     }
 }
 
-fn empty(nothing_shown: bool, nothing: bool, address: Address) -> AnyView {
+fn empty(nothing_shown: bool, nothing: bool, address: Address) -> Markup {
     match (nothing_shown, nothing) {
-        (false, _) => ().into_any(),
+        (false, _) => Markup::Nothing,
         (true, false) => {
             let clear = move |_| {
                 address.change(Step::Push, |query| {
@@ -161,7 +159,7 @@ fn empty(nothing_shown: bool, nothing: bool, address: Address) -> AnyView {
             states::empty(
                 "No decision matches",
                 "There are others, in another environment or beyond this choice.",
-                Some(view! { <button type="button" class="button" on:click=clear>"Show all"</button> }.into_any()),
+                Some(view! { <button type="button" class="button" on:click=clear>"Show all"</button> }),
             )
         }
         (true, true) => {
@@ -170,20 +168,19 @@ fn empty(nothing_shown: bool, nothing: bool, address: Address) -> AnyView {
             states::empty(
                 "Nothing has been decided",
                 "A decision appears when a rule that is active or in shadow proposes to shed. With every service well, that is as it should be.",
-                Some(rules.into_any()),
+                Some(rules),
             )
         }
     }
 }
 
 /// One decision: a line that unfolds. Which one is unfolded is in the address, so that it can be linked.
-#[component]
-fn DecisionRow(
+fn decision_row(
     address: Address,
     id: String,
     record: Memo<Option<DecisionRecord>>,
     wanted: Memo<Option<String>>,
-) -> impl IntoView {
+) -> Markup {
     let of = id.clone();
     let open = Memo::new(move |_| wanted.with(|wanted| wanted.as_deref() == Some(of.as_str())));
     let of = id.clone();
@@ -216,7 +213,7 @@ fn DecisionRow(
     }
 }
 
-fn line(record: &DecisionRecord) -> AnyView {
+fn line(record: &DecisionRecord) -> Markup {
     let glyph = match record.state {
         DecisionState::InForce => "shed",
         DecisionState::Shadow => "half_open",
@@ -232,10 +229,9 @@ fn line(record: &DecisionRecord) -> AnyView {
             <span class="decision__by">{by} {decision::applied(record)}</span>
         </span>
     }
-    .into_any()
 }
 
-fn details(record: &DecisionRecord, address: Address) -> AnyView {
+fn details(record: &DecisionRecord, address: Address) -> Markup {
     let target = &record.r#match;
     let mut identity = vec![words::environment(&target.environment).to_owned()];
     if !target.namespace.is_empty() {
@@ -244,9 +240,9 @@ fn details(record: &DecisionRecord, address: Address) -> AnyView {
     identity.push(target.service.clone());
     let traces = Query::new().with("service", &target.service).with("last", "15m");
     let rails = if record.rails.is_empty() {
-        view! { <p class="decision__note">"The host changed nothing of it."</p> }.into_any()
+        view! { <p class="decision__note">"The host changed nothing of it."</p> }
     } else {
-        view! { <ul class="decision__rails">{record.rails.iter().map(|rail| view! { <li>{rail.clone()}</li> }).collect_view()}</ul> }.into_any()
+        view! { <ul class="decision__rails">{record.rails.iter().map(|rail| view! { <li>{rail.clone()}</li> }).collect::<Vec<_>>()}</ul> }
     };
     let nobody = (record.state == DecisionState::InForce && record.instances_enforcing == 0)
         .then(|| view! { <p class="problem">{icon::glyph("degraded", None)} " No instance of it reports usage, so nobody can enforce this."</p> });
@@ -263,16 +259,15 @@ fn details(record: &DecisionRecord, address: Address) -> AnyView {
                 <dt>"id"</dt><dd class="mono">{record.id.clone()} <span class="decision__note">" rejected requests carry it as X-Spillway-Decision"</span></dd>
             </dl>
             <h3 class="panel__heading">"Who asked for what"</h3>
-            <ul class="list">{record.contributions.iter().map(|part| contribution(part, record, address)).collect_view()}</ul>
+            <ul class="list">{record.contributions.iter().map(|part| contribution(part, record, address)).collect::<Vec<_>>()}</ul>
             <h3 class="panel__heading">"What the host's rails changed"</h3>
             {rails}
             <p><a href=move || address.href("/traces", traces.clone())>{format!("Traces of {}", target.service)}</a></p>
         </div>
     }
-    .into_any()
 }
 
-fn contribution(part: &Contribution, record: &DecisionRecord, address: Address) -> AnyView {
+fn contribution(part: &Contribution, record: &DecisionRecord, address: Address) -> Markup {
     let mut marks = Vec::new();
     if part.binding {
         marks.push("decided");
@@ -280,7 +275,7 @@ fn contribution(part: &Contribution, record: &DecisionRecord, address: Address) 
     if part.mode == PluginMode::Shadow {
         marks.push("shadow: not enforced");
     }
-    let marks = marks.into_iter().map(|mark| view! { <span class="chip">{mark}</span> }).collect_view();
+    let marks = marks.into_iter().map(|mark| view! { <span class="chip">{mark}</span> }).collect::<Vec<_>>();
     view! {
         <li class="list__row" data-binding=part.binding.to_string()>
             <span class="list__main"><a href=move || address.href("/plugins", Query::new())>{part.plugin.clone()} " " {part.version.clone()}</a> " " {decision::action(&part.action, record.class)} " " {marks}</span>
@@ -288,5 +283,4 @@ fn contribution(part: &Contribution, record: &DecisionRecord, address: Address) 
             <span class="list__note mono">{format::short_id(&part.plugin_id)}</span>
         </li>
     }
-    .into_any()
 }

@@ -1,17 +1,17 @@
 //! Rules: upload, try in shadow, activate, watch.
 
+use crate::markup::{Markup, each, view};
 use leptos::prelude::*;
 use spillway_api::{Plugin, PluginList};
 
 use crate::{
     api,
-    components::{drop_zone::DropZone, plugin_card::PluginCard, states},
+    components::{drop_zone::drop_zone, plugin_card::plugin_card, states},
     state::{Address, Every, Live, Remote, live, load},
 };
 
 /// The page.
-#[component]
-pub fn Plugins() -> impl IntoView {
+pub fn plugins() -> Markup {
     let (live, address) = (Live::get(), Address::get());
     let asked = load::<PluginList>(|| Some(api::PLUGINS.to_owned()), Every::Seconds(5));
     let list = Memo::new(move |_| live::newest(live.plugins, asked));
@@ -42,7 +42,7 @@ pub fn Plugins() -> impl IntoView {
                     None,
                 )
             } else {
-                ().into_any()
+                Markup::Nothing
             }
         },
     );
@@ -55,15 +55,15 @@ pub fn Plugins() -> impl IntoView {
         let plugin = Memo::new(move |_| {
             list.with(|list| list.value().and_then(|list| list.plugins.iter().find(|plugin| plugin.id == of).cloned()))
         });
-        view! { <PluginCard live address id plugin=plugin.into() /> }
+        plugin_card(live, address, id, plugin.into())
     };
     view! {
         <main class="page" data-page="plugins">
             <div class="page__main page__main--padded page__main--read">
                 <p class="lead">"A rule sees the live topology each tick and proposes what to shed; the host clamps, merges and leases. In shadow it runs and is recorded, but nothing is enforced."</p>
-                <DropZone stored />
+                {drop_zone(stored)}
                 {note}
-                <div class="plugins"><For each=ids key=|id| id.clone() children=card /></div>
+                <div class="plugins">{each(ids, card)}</div>
             </div>
         </main>
     }

@@ -1,5 +1,6 @@
 //! Every service with its golden signals, sorted by what is wrong.
 
+use crate::markup::{IntoMarkup as _, Markup, choose, each, view};
 use leptos::prelude::*;
 use spillway_api::{BreakerState, Node, NodeKind};
 use spillway_view::{
@@ -11,13 +12,12 @@ use spillway_view::{
 };
 
 use crate::{
-    components::{edge_panel::EdgePanel, icon, node_panel::NodePanel, states},
+    components::{icon, side::side, states},
     state::{Address, Clock, Live, address::Step},
 };
 
 /// The page.
-#[component]
-pub fn Services() -> impl IntoView {
+pub fn services() -> Markup {
     let (live, address) = (Live::get(), Address::get());
     let sort = address.memo("sort");
     let sort = Memo::new(move |_| Sort::parse(sort.get().as_deref()));
@@ -31,75 +31,64 @@ pub fn Services() -> impl IntoView {
         if rows.with(Vec::is_empty) {
             return nothing(live, address);
         }
-        ().into_any()
+        Markup::Nothing
     };
     let row = move |id: String| {
         let of = id.clone();
         let node = Memo::new(move |_| rows.with(|rows| rows.iter().find(|row| row.id == of).cloned()));
-        view! { <ServiceRow live address id node selected /> }
-    };
-    let side = move || match selected.get() {
-        Some(Selection::Node(id)) => view! { <NodePanel live address id /> }.into_any(),
-        Some(Selection::Edge(key)) => view! { <EdgePanel live address key /> }.into_any(),
-        None => ().into_any(),
+        service_row(live, address, id, node, selected)
     };
     // The look of an empty table and the table itself change places without rebuilding rows at each version.
     let empty = Memo::new(move |_| rows.with(Vec::is_empty));
     view! {
         <main class="page page--split" data-page="services">
             <div class="page__main page__main--padded">
-                <Show when=move || !empty.get() fallback=move || view! { {body} }>
-                    <div class="table-scroll">
-                        <table class="table services">
-                            <caption class="visually-hidden">"Services"</caption>
-                            <thead><tr>{Column::ALL.map(|column| head(column, sort, address)).into_iter().collect_view()}</tr></thead>
-                            <tbody><For each=ids key=|id| id.clone() children=row /></tbody>
-                        </table>
-                    </div>
-                </Show>
+                {choose(
+                    move || empty.get(),
+                    move || body.into_markup(),
+                    move || view! {
+                        <div class="table-scroll">
+                            <table class="table services">
+                                <caption class="visually-hidden">"Services"</caption>
+                                <thead><tr>{Column::ALL.map(|column| head(column, sort, address)).into_iter().collect::<Vec<_>>()}</tr></thead>
+                                <tbody>{each(ids, row)}</tbody>
+                            </table>
+                        </div>
+                    },
+                )}
             </div>
-            {side}
+            {side(live, address, selected)}
         </main>
     }
 }
 
-fn nothing(live: Live, address: Address) -> AnyView {
+fn nothing(live: Live, address: Address) -> Markup {
     if live.filtered() {
         let clear = view! { <button type="button" class="button" on:click=move |_| address.set(Step::Push, "q", None)>"Clear the filter"</button> };
-        return states::empty(
-            "Nothing matches the filter",
-            "No service of this environment passes it.",
-            Some(clear.into_any()),
-        );
+        return states::empty("Nothing matches the filter", "No service of this environment passes it.", Some(clear));
     }
     let start = view! { <a class="button" href=move || address.href("/topology", Query::new())>"How to send data"</a> };
-    states::empty(
-        "No service is seen",
-        "A service appears with its first span, health or breaker report.",
-        Some(start.into_any()),
-    )
+    states::empty("No service is seen", "A service appears with its first span, health or breaker report.", Some(start))
 }
 
-fn head(column: Column, sort: Memo<Sort>, address: Address) -> AnyView {
+fn head(column: Column, sort: Memo<Sort>, address: Address) -> Markup {
     let sorted = move || sort.get().column == column;
     let click = move |_| address.set(Step::Replace, "sort", Some(&sort.get_untracked().clicked(column).token()));
     view! {
-        <th scope="col" class:num=column.numeric() aria-sort=move || sorted().then(|| sort.get().aria())>
+        <th scope="col" class=column.numeric().then_some("num") aria-sort=move || sorted().then(|| sort.get().aria())>
             <button type="button" class="table__sort" data-sorted=move || sorted().then(|| sort.get().aria()) on:click=click>{column.label()}</button>
         </th>
     }
-    .into_any()
 }
 
 /// One row. It is kept while its numbers change.
-#[component]
-fn ServiceRow(
+fn service_row(
     live: Live,
     address: Address,
     id: String,
     node: Memo<Option<Node>>,
     selected: Memo<Option<Selection>>,
-) -> impl IntoView {
+) -> Markup {
     let clock = Clock::get();
     let field = move |read: fn(&Node) -> String| move || node.with(|node| node.as_ref().map(read));
     let of = id.clone();

@@ -1,22 +1,22 @@
 //! Where data come in, what was refused and masked, how much space it takes, and how this browser shows it.
 
+use crate::markup::{Markup, view, when};
 use leptos::prelude::*;
 use spillway_api::Status;
 use spillway_view::{format, onboarding};
 
 use crate::{
     components::{
-        copy::CopyButton,
-        onboarding::Ways,
-        segmented::{Choice, Segmented},
+        copy::copy_button,
+        onboarding::ways_tabs,
+        segmented::{Choice, segmented},
         states,
     },
     state::{Clock, Live, Preferences, Session, clock, preferences::Theme, session::State},
 };
 
 /// The page.
-#[component]
-pub fn Settings() -> impl IntoView {
+pub fn settings() -> Markup {
     let live = Live::get();
     let preferences = Preferences::get();
     let session = Session::get();
@@ -41,27 +41,27 @@ pub fn Settings() -> impl IntoView {
             <div class="page__main page__main--padded page__main--read">
                 <section class="block">
                     <h2 class="block__title">"This browser"</h2>
-                    <div class="demo__row"><span class="demo__name">"theme"</span><Segmented label="Theme".to_owned() choices chosen choose /></div>
-                    <Show when=signed_in>
+                    <div class="demo__row"><span class="demo__name">"theme"</span>{segmented("Theme".to_owned(), choices, chosen, choose, None)}</div>
+                    {when(signed_in, move || view! {
                         <div class="demo__row"><span class="demo__name">"session"</span><button type="button" class="button" on:click=move |_| session.end()>"Sign out"</button></div>
-                    </Show>
+                    })}
                 </section>
                 {status}
                 <section class="block">
                     <h2 class="block__title">"Send data"</h2>
-                    {move || ways.get().map(|ways| view! { <Ways ways /> })}
+                    {move || ways.get().map(|ways| ways_tabs(ways))}
                 </section>
             </div>
         </main>
     }
 }
 
-fn facts(status: &Status) -> AnyView {
+fn facts(status: &Status) -> Markup {
     let listeners = status
         .listeners
         .iter()
-        .map(|listener| view! { <tr><th scope="row">{listener.name.clone()}</th><td><code>{listener.url.clone()}</code></td><td><CopyButton text=listener.url.clone() what=format!("the address of {}", listener.name) /></td></tr> })
-        .collect_view();
+        .map(|listener| view! { <tr><th scope="row">{listener.name.clone()}</th><td><code>{listener.url.clone()}</code></td><td>{copy_button(listener.url.clone(), &format!("the address of {}", listener.name))}</td></tr> })
+        .collect::<Vec<_>>();
     let sources = status
         .ingest
         .iter()
@@ -79,7 +79,7 @@ fn facts(status: &Status) -> AnyView {
                 </tr>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     let reasons: Vec<(String, String, u64)> = status
         .ingest
         .iter()
@@ -92,14 +92,14 @@ fn facts(status: &Status) -> AnyView {
         })
         .collect();
     let reasons = (!reasons.is_empty()).then(|| {
-        let rows = reasons.into_iter().map(|(source, reason, count)| view! { <tr><th scope="row">{source}</th><td>{reason}</td><td class="num">{format::count(count)}</td></tr> }).collect_view();
+        let rows = reasons.into_iter().map(|(source, reason, count)| view! { <tr><th scope="row">{source}</th><td>{reason}</td><td class="num">{format::count(count)}</td></tr> }).collect::<Vec<_>>();
         view! { <h3 class="panel__heading">"Refused, by reason"</h3><table class="table table--small"><tbody>{rows}</tbody></table> }
     });
     let redacted = if status.redacted.is_empty() {
-        view! { <p class="panel__facts">"Nothing had to be masked since the start."</p> }.into_any()
+        view! { <p class="panel__facts">"Nothing had to be masked since the start."</p> }
     } else {
-        let rows = status.redacted.iter().map(|(rule, count)| view! { <tr><th scope="row">{rule.clone()}</th><td class="num">{format::count(*count)}</td></tr> }).collect_view();
-        view! { <table class="table table--small"><tbody>{rows}</tbody></table> }.into_any()
+        let rows = status.redacted.iter().map(|(rule, count)| view! { <tr><th scope="row">{rule.clone()}</th><td class="num">{format::count(*count)}</td></tr> }).collect::<Vec<_>>();
+        view! { <table class="table table--small"><tbody>{rows}</tbody></table> }
     };
     let per_span = (status.spans_stored > 0)
         .then(|| format!(" ({} a span)", format::bytes(status.bytes_stored / status.spans_stored)));
@@ -134,5 +134,4 @@ fn facts(status: &Status) -> AnyView {
             </dl>
         </section>
     }
-    .into_any()
 }

@@ -1,5 +1,6 @@
 //! The token, where the server asks for one. It is exchanged for a cookie that scripts cannot read, and kept nowhere.
 
+use crate::markup::{Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use web_sys::SubmitEvent;
 
@@ -10,8 +11,7 @@ use crate::{
 };
 
 /// Asks for the token.
-#[component]
-pub fn SignIn() -> impl IntoView {
+pub fn sign_in() -> Markup {
     let session = Session::get();
     let token = RwSignal::new(String::new());
     let busy = RwSignal::new(false);

@@ -1,21 +1,21 @@
 //! The map, and what explains it.
 
+use crate::markup::{IntoMarkup as _, Markup, view, when};
 use leptos::prelude::*;
 use spillway_view::{onboarding, query::Query, selection::Selection};
 
 use crate::{
     components::{
-        demo_panel::DemoPanel,
-        edge_panel::EdgePanel,
+        demo_panel::demo_panel,
         icon::{glyph, icon},
-        incident_bar::IncidentBar,
+        incident_bar::incident_bar,
         map::TopologyMap,
-        node_panel::NodePanel,
-        onboarding::Onboarding,
-        segmented::{Choice, Segmented},
+        onboarding::onboarding,
+        segmented::{Choice, segmented},
+        side::side,
         states,
-        time_strip::TimeStrip,
-        topology_table::TopologyTable,
+        time_strip::time_strip,
+        topology_table::topology_table,
     },
     state::{Address, Live, address::Step},
 };
@@ -34,36 +34,27 @@ enum Filling {
 }
 
 /// The page.
-#[component]
-pub fn Topology() -> impl IntoView {
+pub fn topology() -> Markup {
     let (live, address) = (Live::get(), Address::get());
     let selected = Memo::new(move |_| Selection::from_query(&address.query()));
     let panel = address.memo("panel");
     let filling = Memo::new(move |_| filling(live));
     let content = move || match filling.get() {
         Filling::Loading => states::skeleton(8),
-        Filling::Onboarding => view! { <Onboarding live address /> }.into_any(),
+        Filling::Onboarding => onboarding(live, address),
         Filling::Silent => silent(address),
         Filling::Filtered => {
             let clear = view! { <button type="button" class="button" on:click=move |_| address.set(Step::Push, "q", None)>"Clear the filter"</button> };
-            states::empty(
-                "Nothing matches the filter",
-                "No service of this environment passes it.",
-                Some(clear.into_any()),
-            )
+            states::empty("Nothing matches the filter", "No service of this environment passes it.", Some(clear))
         }
-        Filling::Map => view! { <Map live address selected /> }.into_any(),
+        Filling::Map => map(live, address, selected),
     };
-    let side = move || match (selected.get(), panel.get().as_deref()) {
-        (Some(Selection::Node(id)), _) => view! { <NodePanel live address id /> }.into_any(),
-        (Some(Selection::Edge(key)), _) => view! { <EdgePanel live address key /> }.into_any(),
-        (None, Some("demo")) => view! { <DemoPanel /> }.into_any(),
-        (None, _) => ().into_any(),
-    };
+    let demo = move || (selected.with(Option::is_none) && panel.get().as_deref() == Some("demo")).then(|| demo_panel());
     view! {
         <main class="page page--split" data-page="topology">
             <div class="page__main topology">{content}</div>
-            {side}
+            {side(live, address, selected)}
+            {demo}
         </main>
     }
 }
@@ -86,19 +77,18 @@ fn filling(live: Live) -> Filling {
     if live.filtered() { Filling::Filtered } else { Filling::Silent }
 }
 
-fn silent(address: Address) -> AnyView {
+fn silent(address: Address) -> Markup {
     let look = Query::new().with("last", "all");
     let back =
         view! { <a class="button" href=move || address.href("/traces", look.clone())>"Traces that are stored"</a> };
     states::empty(
         "Nothing has been seen at this time",
         "Data are stored, but no service has sent any within the window of the map. Look at what is stored, or choose an instant of the past at the clock above.",
-        Some(back.into_any()),
+        Some(back),
     )
 }
 
-#[component]
-fn Map(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl IntoView {
+fn map(live: Live, address: Address, selected: Memo<Option<Selection>>) -> Markup {
     let view_as = address.memo("view");
     let chosen = Signal::derive(move || view_as.get().unwrap_or_else(|| "map".to_owned()));
     let choices = vec![Choice { token: "map", label: "Map" }, Choice { token: "table", label: "Table" }];
@@ -106,41 +96,37 @@ fn Map(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl 
         Callback::new(move |token: &'static str| address.set(Step::Replace, "view", (token != "map").then_some(token)));
     let demo = Memo::new(move |_| live.status.remote.with(|status| status.value().is_some_and(|status| status.demo)));
     let drawing = move || {
-        if chosen.get() == "table" {
-            view! { <TopologyTable live address /> }.into_any()
-        } else {
-            view! { <Canvas live address selected /> }.into_any()
-        }
+        if chosen.get() == "table" { topology_table(live, address) } else { canvas(live, address, selected) }
     };
     view! {
-        <IncidentBar live address />
+        {incident_bar(live, address)}
         <div class="topology__drawing">{drawing}</div>
         <div class="topology__foot">
-            <Segmented label="Show as".to_owned() choices chosen choose />
-            <Legend />
-            <Show when=move || demo.get()>
+            {segmented("Show as".to_owned(), choices, chosen, choose, None)}
+            {legend()}
+            {when(move || demo.get(), move || view! {
                 <button type="button" class="button" data-testid="demo" on:click=move |_| address.change(Step::Push, |query| {
                     Selection::set(None, query);
                     query.set("panel", Some("demo"));
                 })>{icon("demo")} <span>"Demo switches"</span></button>
-            </Show>
+            })}
         </div>
-        <TimeStrip live address selected />
+        {time_strip(live, address, selected)}
     }
 }
 
 /// The canvas knows selections as a signal of its own; the address is where a selection lives.
-#[component]
-fn Canvas(live: Live, address: Address, selected: Memo<Option<Selection>>) -> impl IntoView {
+fn canvas(live: Live, address: Address, selected: Memo<Option<Selection>>) -> Markup {
     let on_select = Callback::new(move |selection: Option<Selection>| {
         address.change(Step::Push, |query| Selection::set(selection.as_ref(), query))
     });
     let still = Signal::derive(move || live.paused.get() || live.in_the_past());
-    view! { <TopologyMap topology=live.shown version=live.version selected on_select still /> }
+    leptos::view! { <TopologyMap topology=live.shown version=live.version selected on_select still /> }
+        .into_any()
+        .into_markup()
 }
 
-#[component]
-fn Legend() -> impl IntoView {
+fn legend() -> Markup {
     let entry = |token: &'static str, words: &'static str| view! { <span class="legend__entry">{glyph(token, None)} " " {words}</span> };
     view! {
         <p class="legend" aria-label="Legend">

@@ -4,8 +4,9 @@ mod waterfall;
 
 use std::sync::Arc;
 
+use self::waterfall::waterfall_view;
+use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_params_map;
 use spillway_api::{SpanStatus, Trace as ApiTrace, TraceList};
 use spillway_view::{
     format,
@@ -17,7 +18,7 @@ use spillway_view::{
 
 use crate::{
     api,
-    components::{bars::bar, copy::CopyButton, icon, states},
+    components::{bars::bar, copy::copy_button, icon, states},
     state::{Address, Every, Remote, address::Step, clock, load},
 };
 
@@ -35,21 +36,14 @@ impl PartialEq for Laid {
 }
 
 /// The page. The id `slowest` stands for the slowest trace that the query finds.
-#[component]
-pub fn Trace() -> impl IntoView {
+pub fn trace(id: String) -> Markup {
     let address = Address::get();
-    let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id")).unwrap_or_default());
-    let content = move || match id.get() {
-        id if id == "slowest" => view! { <Slowest address /> }.into_any(),
-        id => view! { <OfId address id /> }.into_any(),
-    };
+    let content = if id == "slowest" { slowest(address) } else { of_id(address, id) };
     view! { <main class="page page--split" data-page="trace">{content}</main> }
 }
 
 /// Finds the slowest of the newest traces that match, and goes there.
-#[component]
-fn Slowest(address: Address) -> impl IntoView {
+fn slowest(address: Address) -> Markup {
     const LOOKED_AT: u32 = 200;
     let failure = RwSignal::new(None);
     let query = address.query();
@@ -72,17 +66,17 @@ fn Slowest(address: Address) -> impl IntoView {
             }
         }
     });
-    move || match failure.get() {
+    let look = move || match failure.get() {
         None => states::skeleton(8),
         Some(error) => {
             let back = back.clone();
             states::failed(&error, move || address.go(&address.href_now("/traces", back.clone()), Step::Replace))
         }
-    }
+    };
+    look.into_markup()
 }
 
-#[component]
-fn OfId(address: Address, id: String) -> impl IntoView {
+fn of_id(address: Address, id: String) -> Markup {
     let path = api::trace(&id);
     let loader = load::<ApiTrace>(move || Some(path.clone()), Every::Change);
     let laid = Memo::new(move |_| {
@@ -90,20 +84,21 @@ fn OfId(address: Address, id: String) -> impl IntoView {
             remote.value().map(|trace| Laid { waterfall: Arc::new(lay_out(trace)), trace: Arc::new(trace.clone()) })
         })
     });
-    move || {
-        match laid.get() {
-        Some(laid) if !laid.trace.spans.is_empty() => view! { <waterfall::WaterfallView address laid=laid.clone() head=head(&laid, address, move || loader.reload()) /> }.into_any(),
+    let look = move || match laid.get() {
+        Some(laid) if !laid.trace.spans.is_empty() => {
+            waterfall_view(address, laid.clone(), head(&laid, address, move || loader.reload()))
+        }
         Some(_) => missing(&id, address),
         None => loader.remote.with(|remote| match remote {
             Remote::Failed(failure) if failure.not_found() => missing(&id, address),
             Remote::Failed(failure) => states::failed(failure, move || loader.reload()),
             _ => states::skeleton(10),
         }),
-    }
-    }
+    };
+    look.into_markup()
 }
 
-fn missing(id: &str, address: Address) -> AnyView {
+fn missing(id: &str, address: Address) -> Markup {
     let all = Query::new().with("last", "all");
     let back = view! { <a class="button" href=move || address.href("/traces", all.clone())>"Search traces"</a> };
     states::empty(
@@ -111,13 +106,13 @@ fn missing(id: &str, address: Address) -> AnyView {
         format!(
             "No span of {id} is here. It may have expired, been sampled away before it was sent, or not have arrived yet."
         ),
-        Some(back.into_any()),
+        Some(back),
     )
 }
 
-fn head(laid: &Laid, address: Address, reload: impl Fn() + 'static) -> AnyView {
+fn head(laid: &Laid, address: Address, reload: impl Fn() + Send + 'static) -> Markup {
     let (trace, waterfall) = (&laid.trace, &laid.waterfall);
-    let Some(root) = waterfall.rows.first().map(|row| &trace.spans[row.span]) else { return ().into_any() };
+    let Some(root) = waterfall.rows.first().map(|row| &trace.spans[row.span]) else { return Markup::Nothing };
     let errors = trace.spans.iter().filter(|span| span.status == SpanStatus::Error).count();
     let facts = [
         clock::date_time(root.start),
@@ -150,7 +145,7 @@ fn head(laid: &Laid, address: Address, reload: impl Fn() + 'static) -> AnyView {
                 </li>
             }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     view! {
         <header class="trace__head">
             <div class="trace__title">
@@ -160,10 +155,9 @@ fn head(laid: &Laid, address: Address, reload: impl Fn() + 'static) -> AnyView {
                 <span class="topbar__gap"></span>
                 <button type="button" class="button button--quiet" title="Spans that came later are shown then" on:click=move |_| reload()>"Reload"</button>
             </div>
-            <p class="trace__facts">{facts} " · " <code>{trace.trace_id.clone()}</code> <CopyButton text=trace.trace_id.clone() what="the trace id" /></p>
+            <p class="trace__facts">{facts} " · " <code>{trace.trace_id.clone()}</code> {copy_button(trace.trace_id.clone(), "the trace id")}</p>
             {sentence}
             <ul class="trace__services" aria-label="Own time of each service">{services}</ul>
         </header>
     }
-    .into_any()
 }

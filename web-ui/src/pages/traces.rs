@@ -1,11 +1,10 @@
 //! The search for traces.
 
-use std::collections::BTreeSet;
-
+use crate::markup::{Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::{OperationList, TraceList};
 use spillway_view::{
-    format,
+    format, order,
     query::Query,
     range::Range,
     scope::Environment,
@@ -28,8 +27,7 @@ struct More {
 }
 
 /// The page.
-#[component]
-pub fn Traces() -> impl IntoView {
+pub fn traces() -> Markup {
     let (live, address) = (Live::get(), Address::get());
     let environment = Memo::new(move |_| match live.environment.get() {
         Environment::Named(name) => Some(name),
@@ -79,7 +77,7 @@ pub fn Traces() -> impl IntoView {
     view! {
         <main class="page" data-page="traces">
             <div class="page__main page__main--padded">
-                <SearchForm live address search reload=Callback::new(move |()| { more.set(More::default()); first.reload(); }) />
+                {search_form(live, address, search, Callback::new(move |()| { more.set(More::default()); first.reload(); }))}
                 {list}
             </div>
         </main>
@@ -91,22 +89,21 @@ fn results(
     failure: Option<Failure>,
     search: TraceSearch,
     busy: RwSignal<bool>,
-    load_more: impl Fn(String) + Copy + 'static,
+    load_more: impl Fn(String) + Copy + Send + 'static,
     address: Address,
-) -> AnyView {
+) -> Markup {
     let last = pages.last();
     let next = last.and_then(|page| page.next_cursor.clone());
     let complete = last.is_none_or(|page| page.complete);
-    let mut seen = BTreeSet::new();
     // A trace that got a span between two pages may come twice.
-    let traces: Vec<_> =
-        pages.into_iter().flat_map(|page| page.traces).filter(|trace| seen.insert(trace.trace_id.clone())).collect();
+    let traces =
+        order::first_of_each(pages.into_iter().flat_map(|page| page.traces).collect(), |trace| &trace.trace_id);
     let button = next.map(|cursor| {
         let words = if complete { "Load more" } else { "Search on" };
         view! { <button type="button" class="button" data-testid="load-more" disabled=move || busy.get() on:click=move |_| load_more(cursor.clone())>{words}</button> }
     });
     if traces.is_empty() {
-        return nothing(complete, search, button.map(IntoAny::into_any), address);
+        return nothing(complete, search, button, address);
     }
     let longest_ns = traces.iter().map(|trace| trace.duration_ns).max().unwrap_or(0);
     let count = format::plural(traces.len() as u64, "trace", "traces");
@@ -115,7 +112,7 @@ fn results(
         (Some(_), true) => format!("{count}, newest first"),
         (Some(_), false) => format!("{count} so far: the search stopped at its deadline"),
     };
-    let rows = traces.into_iter().map(|trace| trace_row(trace, longest_ns, address)).collect_view();
+    let rows = traces.into_iter().map(|trace| trace_row(trace, longest_ns, address)).collect::<Vec<_>>();
     view! {
         <div class="table-scroll">
             <table class="table traces">
@@ -135,10 +132,9 @@ fn results(
         </div>
         <p class="traces__foot"><span role="status">{note}</span> {button} {failure.map(|failure| view! { <span class="problem" role="alert">{failure.to_string()}</span> })}</p>
     }
-    .into_any()
 }
 
-fn nothing(complete: bool, search: TraceSearch, go_on: Option<AnyView>, address: Address) -> AnyView {
+fn nothing(complete: bool, search: TraceSearch, go_on: Option<Markup>, address: Address) -> Markup {
     if !complete {
         return states::empty(
             "Nothing found so far",
@@ -158,7 +154,7 @@ fn nothing(complete: bool, search: TraceSearch, go_on: Option<AnyView>, address:
         return states::empty(
             "No trace matches",
             format!("Nothing of what is stored ({range}) passes the search."),
-            Some(view! { <button type="button" class="button" on:click=clear>"Clear the search"</button> }.into_any()),
+            Some(view! { <button type="button" class="button" on:click=clear>"Clear the search"</button> }),
         );
     }
     if search.range == Range::All {
@@ -167,36 +163,31 @@ fn nothing(complete: bool, search: TraceSearch, go_on: Option<AnyView>, address:
         return states::empty(
             "No traces are stored in this environment",
             "A trace appears here as soon as its first span is stored.",
-            Some(start.into_any()),
+            Some(start),
         );
     }
     let widen = move |_| address.change(Step::Push, |query| Range::All.set(query));
     states::empty(
         "No traces in this time",
         format!("Nothing began in the {range}."),
-        Some(view! { <button type="button" class="button" on:click=widen>"Search all time"</button> }.into_any()),
+        Some(view! { <button type="button" class="button" on:click=widen>"Search all time"</button> }),
     )
 }
 
-#[component]
-fn SearchForm(live: Live, address: Address, search: Memo<TraceSearch>, reload: Callback<()>) -> impl IntoView {
+fn search_form(live: Live, address: Address, search: Memo<TraceSearch>, reload: Callback<()>) -> Markup {
     let operations = load::<OperationList>(|| Some(api::OPERATIONS.to_owned()), Every::Seconds(60));
     let set = move |key: &'static str, value: String| address.set(Step::Push, key, Some(value.trim()));
     let services = move || {
-        let mut names: BTreeSet<String> = live.with(|topology| {
-            topology
-                .nodes
-                .iter()
-                .filter(|node| node.kind == spillway_api::NodeKind::Service)
-                .map(|node| node.name.clone())
-                .collect()
+        let mut names: Vec<String> = live.with(|topology| {
+            let services = topology.nodes.iter().filter(|node| node.kind == spillway_api::NodeKind::Service);
+            services.map(|node| node.name.clone()).collect()
         });
         operations.remote.with(|remote| {
             names.extend(
                 remote.value().into_iter().flat_map(|list| &list.operations).map(|operation| operation.service.clone()),
-            )
+            );
         });
-        names
+        order::distinct(names)
     };
     let services = Memo::new(move |_| services());
     let names = move || {
@@ -204,16 +195,14 @@ fn SearchForm(live: Live, address: Address, search: Memo<TraceSearch>, reload: C
         operations.remote.with(|remote| {
             let all = remote.value().into_iter().flat_map(|list| &list.operations);
             // A browser does not cope with ten thousand options.
-            all.filter(|operation| service.is_empty() || operation.service == service)
-                .map(|operation| operation.name.clone())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .take(500)
-                .collect::<Vec<_>>()
+            let of_service = all.filter(|operation| service.is_empty() || operation.service == service);
+            let mut names = order::distinct(of_service.map(|operation| operation.name.clone()).collect());
+            names.truncate(500);
+            names
         })
     };
     let options =
-        |names: Vec<String>| names.into_iter().map(|name| view! { <option value=name></option> }).collect_view();
+        |names: Vec<String>| names.into_iter().map(|name| view! { <option value=name></option> }).collect::<Vec<_>>();
     let range = move || search.with(|search| search.range);
     let offset = clock::Clock::offset_minutes(clock::read());
     let ranges = move || {
@@ -223,7 +212,7 @@ fn SearchForm(live: Live, address: Address, search: Memo<TraceSearch>, reload: C
             .into_iter()
             .chain(between)
             .map(|range| view! { <option value=range.token().unwrap_or_default() selected=range == now prop:selected=range == now>{range.label(offset)}</option> })
-            .collect_view()
+            .collect::<Vec<_>>()
     };
     let choose_range = move |token: String| {
         if let Some(range) = Range::parse(&token) {
@@ -232,7 +221,7 @@ fn SearchForm(live: Live, address: Address, search: Memo<TraceSearch>, reload: C
     };
     let statuses = move || {
         let now = search.with(|search| search.status.clone());
-        [("", "any status"), ("error", "failed"), ("ok", "ok"), ("unset", "unset")].map(|(token, words)| view! { <option value=token selected=token == now prop:selected=token == now>{words}</option> }).into_iter().collect_view()
+        [("", "any status"), ("error", "failed"), ("ok", "ok"), ("unset", "unset")].map(|(token, words)| view! { <option value=token selected=token == now prop:selected=token == now>{words}</option> }).into_iter().collect::<Vec<_>>()
     };
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -244,7 +233,7 @@ fn SearchForm(live: Live, address: Address, search: Memo<TraceSearch>, reload: C
                 <span class="field__label">"service"</span>
                 <input data-filter data-testid="trace-service" list="services" placeholder="any" autocomplete="off" spellcheck="false" prop:value=move || search.with(|search| search.service.clone()) on:change:target=move |event| set("service", event.target().value()) />
             </label>
-            <datalist id="services">{move || options(services.get().into_iter().collect())}</datalist>
+            <datalist id="services">{move || options(services.get())}</datalist>
             <label class="field field--wide">
                 <span class="field__label">"operation"</span>
                 <input data-testid="trace-operation" list="operations" placeholder="any" autocomplete="off" spellcheck="false" prop:value=move || search.with(|search| search.operation.clone()) on:change:target=move |event| set("operation", event.target().value()) />

@@ -1,23 +1,17 @@
 //! The view is in the URL: what is selected, filtered, sorted and searched, so that Back, reload and a copied link work.
 
 use leptos::prelude::*;
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_location, use_navigate},
-};
 use spillway_view::query::Query;
+
+use super::history::History;
 
 /// The parts of a view that stay when one goes to another page.
 const KEPT: [&str; 2] = ["env", "at"];
 
-type Navigate = Box<dyn Fn(&str, NavigateOptions)>;
-
 /// The address bar.
 #[derive(Clone, Copy)]
 pub struct Address {
-    path: Memo<String>,
-    search: Memo<String>,
-    navigate: StoredValue<Navigate, LocalStorage>,
+    history: History,
 }
 
 /// Whether Back returns to the view before.
@@ -30,17 +24,9 @@ pub enum Step {
 }
 
 impl Address {
-    /// Puts itself in the context; must be called inside the router.
+    /// Follows the address bar and puts itself in the context.
     pub fn provide() -> Self {
-        let location = use_location();
-        let navigate = use_navigate();
-        let address = Self {
-            path: location.pathname,
-            search: location.search,
-            navigate: StoredValue::new_local(Box::new(move |path: &str, options: NavigateOptions| {
-                navigate(path, options)
-            }) as Navigate),
-        };
+        let address = Self { history: History::follow() };
         provide_context(address);
         address
     }
@@ -52,17 +38,17 @@ impl Address {
 
     /// The path; followed.
     pub fn path(self) -> String {
-        self.path.get()
+        self.history.path.get()
     }
 
     /// The query; followed.
     pub fn query(self) -> Query {
-        self.search.with(|search| Query::parse(search))
+        self.history.search.with(|search| Query::parse(search))
     }
 
     /// One parameter; followed.
     pub fn param(self, key: &str) -> Option<String> {
-        self.search.with(|search| Query::parse(search).get(key).map(str::to_owned))
+        self.history.search.with(|search| Query::parse(search).get(key).map(str::to_owned))
     }
 
     /// A parameter as a memo of its own, so that others may change without waking who reads it.
@@ -72,9 +58,9 @@ impl Address {
 
     /// Changes the query of this page.
     pub fn change(self, step: Step, change: impl FnOnce(&mut Query)) {
-        let mut query = self.search.with_untracked(|search| Query::parse(search));
+        let mut query = self.history.search.with_untracked(|search| Query::parse(search));
         change(&mut query);
-        let href = self.path.with_untracked(|path| query.href(path));
+        let href = self.history.path.with_untracked(|path| query.href(path));
         self.go(&href, step);
     }
 
@@ -85,23 +71,17 @@ impl Address {
 
     /// Goes to `href`.
     pub fn go(self, href: &str, step: Step) {
-        let options = NavigateOptions {
-            resolve: false,
-            replace: step == Step::Replace,
-            scroll: false,
-            ..NavigateOptions::default()
-        };
-        self.navigate.with_value(|navigate| navigate(href, options));
+        self.history.go(href, step);
     }
 
     /// A link to another page that keeps the environment and the instant; followed.
     pub fn href(self, path: &str, query: Query) -> String {
-        self.search.with(|search| keep(search, query)).href(path)
+        self.history.search.with(|search| keep(search, query)).href(path)
     }
 
     /// As [`Address::href`], for a handler.
     pub fn href_now(self, path: &str, query: Query) -> String {
-        self.search.with_untracked(|search| keep(search, query)).href(path)
+        self.history.search.with_untracked(|search| keep(search, query)).href(path)
     }
 }
 

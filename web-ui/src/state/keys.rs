@@ -1,7 +1,7 @@
 //! Keys that work everywhere: `g` and a letter go to a page, `/` to the filter, `?` shows them, Esc closes what is open.
 
 use leptos::{ev, prelude::*};
-use spillway_view::{query::Query, selection::Selection};
+use spillway_view::{page::Page, query::Query, selection::Selection};
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlElement, KeyboardEvent};
 
@@ -30,12 +30,10 @@ pub const PLACES: [Place; 7] = [
     Place { key: "e", path: "/settings", name: "Settings", icon: "settings" },
 ];
 
-/// The page of `path`; the topology is at the root too, and a trace belongs to the traces.
+/// The place of the rail that `path` belongs to.
 pub fn place(path: &str) -> Option<&'static Place> {
-    let path = if path == "/" { "/topology" } else { path };
-    PLACES
-        .iter()
-        .find(|place| path == place.path || path.strip_prefix(place.path).is_some_and(|rest| rest.starts_with('/')))
+    let page = Page::read(path);
+    PLACES.iter().find(|place| place.path == page.path())
 }
 
 /// A letter counts as following `g` for so long.

@@ -1,6 +1,6 @@
 //! What a page asks the server for, with its four looks: loading, ready, failed, and ready but stale.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use leptos::{prelude::*, task::spawn_local};
 use serde::de::DeserializeOwned;
@@ -76,47 +76,67 @@ where
     T: DeserializeOwned + Send + Sync + 'static,
 {
     let loader = Loader { remote: RwSignal::new(Remote::Loading), again: RwSignal::new(0) };
+    let remote = loader.remote;
+    let take = move |told: Told| {
+        remote.try_update(|remote| {
+            let old = std::mem::replace(remote, Remote::Loading);
+            *remote = match told {
+                Told::Anew => Remote::Loading,
+                Told::Answer(answer) => old.replaced_by(answer.and_then(|text| api::read(&text))),
+            };
+        });
+    };
+    keep_asking(Box::new(path), every, loader.again, Rc::new(take));
+    loader
+}
+
+/// What the asking tells the one who wants to know.
+enum Told {
+    /// Something else is asked for.
+    Anew,
+    /// The answer, unread.
+    Answer(Result<String, Failure>),
+}
+
+/// The part of [`load`] that is the same for every type.
+fn keep_asking(path: Box<dyn Fn() -> Option<String>>, every: Every, again: RwSignal<u32>, take: Rc<dyn Fn(Told)>) {
     let session = Session::get();
     // Counts requests, so that a slow answer to an old one is not shown under a new one.
     let generation = StoredValue::new(0u64);
     Effect::new(move |last_again: Option<u32>| {
-        let again = loader.again.get();
+        let asked_again = again.get();
         let path = path();
-        let refresh = last_again.is_some_and(|last| last != again);
         generation.update_value(|count| *count += 1);
         let mine = generation.get_value();
-        if !refresh {
-            loader.remote.set(Remote::Loading);
+        if last_again.is_none_or(|last| last == asked_again) {
+            take(Told::Anew);
         }
         if let Some(path) = path {
+            let take = Rc::clone(&take);
             spawn_local(async move {
-                let result = api::get::<T>(&path).await;
+                let answer = api::text(&path).await;
                 // The page may be gone by now: every access asks first.
                 if generation.try_get_value() != Some(mine) {
                     return;
                 }
-                if matches!(result, Err(Failure::SignInNeeded)) {
-                    session.expired();
-                    return;
+                match answer {
+                    Err(Failure::SignInNeeded) => session.expired(),
+                    answer => take(Told::Answer(answer)),
                 }
-                loader
-                    .remote
-                    .try_update(|remote| *remote = std::mem::replace(remote, Remote::Loading).replaced_by(result));
             });
         }
-        again
+        asked_again
     });
     if let Every::Seconds(seconds) = every {
         let tick = move || {
             if !document().hidden() {
-                loader.again.try_update(|count| *count += 1);
+                again.try_update(|count| *count += 1);
             }
         };
         if let Ok(ticking) = set_interval_with_handle(tick, Duration::from_secs(u64::from(seconds))) {
             on_cleanup(move || ticking.clear());
         }
     }
-    loader
 }
 
 /// `from` and `to` of the last `seconds`, and how long a step is so that about `points` fit.

@@ -1,8 +1,8 @@
 //! Breakers as a table of caller × callee, and as lanes over time.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use spillway_api::{BreakerState, Edge, Event, EventRecord, Timestamp, Topology};
+
+use crate::order;
 
 /// The table: a row a caller, a column a callee. Only edges whose callers report a breaker are in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,17 +12,21 @@ pub struct Matrix {
     /// Node ids and names of the callees.
     pub callees: Vec<(String, String)>,
     /// (caller, callee) to the edge.
-    pub cells: BTreeMap<(usize, usize), Edge>,
+    pub cells: Vec<((usize, usize), Edge)>,
+}
+
+impl Matrix {
+    /// The edge between a caller and a callee.
+    pub fn cell(&self, row: usize, column: usize) -> Option<&Edge> {
+        self.cells.iter().find(|(place, _)| *place == (row, column)).map(|(_, edge)| edge)
+    }
 }
 
 /// Builds the table; the caller or callee with something open comes first.
 pub fn matrix(topology: &Topology) -> Matrix {
     let edges: Vec<&Edge> = topology.edges.iter().filter(|edge| edge.breaker.is_some()).collect();
-    let name = |id: &str| {
-        topology.nodes.iter().find(|node| node.id == id).map_or_else(|| id.to_owned(), |node| node.name.clone())
-    };
     let axis = |end: fn(&Edge) -> &String| -> Vec<(String, String)> {
-        let ids: BTreeSet<&String> = edges.iter().map(|edge| end(edge)).collect();
+        let ids = order::distinct(edges.iter().map(|edge| end(edge)).collect());
         let badness = |id: &String| {
             edges
                 .iter()
@@ -33,16 +37,16 @@ pub fn matrix(topology: &Topology) -> Matrix {
                 .unwrap_or(3)
         };
         let mut ids: Vec<(u8, String, String)> =
-            ids.into_iter().map(|id| (badness(id), name(id), id.clone())).collect();
-        ids.sort();
+            ids.into_iter().map(|id| (badness(id), order::name(topology, id).to_owned(), id.clone())).collect();
+        order::sort_by(&mut ids, Ord::cmp);
         ids.into_iter().map(|(_, name, id)| (id, name)).collect()
     };
     let (callers, callees) = (axis(|edge| &edge.source), axis(|edge| &edge.target));
     let place = |axis: &[(String, String)], id: &str| axis.iter().position(|(have, _)| have == id);
-    let mut cells = BTreeMap::new();
+    let mut cells = Vec::new();
     for edge in edges {
         if let (Some(row), Some(column)) = (place(&callers, &edge.source), place(&callees, &edge.target)) {
-            cells.insert((row, column), edge.clone());
+            cells.push(((row, column), edge.clone()));
         }
     }
     Matrix { callers, callees, cells }
@@ -93,19 +97,20 @@ type Holder<'a> = (&'a str, &'a str, &'a str, &'a str);
 pub fn lanes(events: &[EventRecord], from: Timestamp, to: Timestamp) -> Vec<Lane> {
     let width = (to.unix_ms() - from.unix_ms()).max(1) as f64;
     let place = |at: Timestamp| ((at.unix_ms() - from.unix_ms()) as f64 / width).clamp(0.0, 1.0);
-    let mut by_breaker: BTreeMap<Holder<'_>, Vec<(Timestamp, BreakerState)>> = BTreeMap::new();
+    let mut by_breaker: Vec<(Holder<'_>, Vec<(Timestamp, BreakerState)>)> = Vec::new();
     for record in events {
         if let Event::Breaker(event) = &record.event {
-            by_breaker
-                .entry((&event.service, &event.target, &event.instance, &event.name))
-                .or_default()
-                .push((event.at, event.state));
+            let holder: Holder<'_> = (&event.service, &event.target, &event.instance, &event.name);
+            match by_breaker.iter_mut().find(|(have, _)| *have == holder) {
+                Some((_, states)) => states.push((event.at, event.state)),
+                None => by_breaker.push((holder, vec![(event.at, event.state)])),
+            }
         }
     }
     let mut lanes: Vec<Lane> = by_breaker
         .into_iter()
         .map(|((service, target, instance, _), mut states)| {
-            states.sort();
+            order::sort_by(&mut states, Ord::cmp);
             states.dedup_by(|later, earlier| later.1 == earlier.1);
             let ends = states.iter().skip(1).map(|(at, _)| *at).chain([to]);
             let stretches: Vec<Stretch> = states
@@ -124,7 +129,7 @@ pub fn lanes(events: &[EventRecord], from: Timestamp, to: Timestamp) -> Vec<Lane
         })
         .filter(|lane| !lane.stretches.is_empty())
         .collect();
-    lanes.sort_by(|a, b| {
+    order::sort_by(&mut lanes, |a, b| {
         b.changes
             .cmp(&a.changes)
             .then_with(|| (&a.service, &a.target, &a.instance).cmp(&(&b.service, &b.target, &b.instance)))
@@ -189,6 +194,6 @@ mod tests {
 
         assert_eq!(matrix.callers.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["checkout", "gateway"]);
         assert_eq!(matrix.callees.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["payments", "catalog"]);
-        assert_eq!(matrix.cells.keys().copied().collect::<Vec<_>>(), [(0, 0), (1, 1)]);
+        assert_eq!(matrix.cells.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [(0, 0), (1, 1)]);
     }
 }

@@ -3,11 +3,13 @@
 //! The callee at the end of a chain of failing calls is the probable origin: its callers fail because it does. Where
 //! several chains end, the one that fails the most calls a second is told and the others are counted.
 
-use std::collections::BTreeSet;
-
 use spillway_api::{BreakerState, Edge, Node, NodeKind, SeriesPoint, ServiceHealth, Timestamp, Topology};
 
-use crate::{format, selection::Selection};
+use crate::{
+    format,
+    order::{self, name as name_of},
+    selection::Selection,
+};
 
 /// A share of failed calls from which an edge counts as sick. Below it, retries hide the failures from users.
 pub const SICK_RATIO: f64 = 0.05;
@@ -46,18 +48,13 @@ fn sick(edge: &Edge) -> bool {
     !edge.asynchronous && (edge.error_ratio.is_some_and(|ratio| ratio >= SICK_RATIO) || open_breaker(edge))
 }
 
-fn name_of<'a>(topology: &'a Topology, id: &'a str) -> &'a str {
-    topology.nodes.iter().find(|node| node.id == id).map_or(id, |node| node.name.as_str())
-}
-
 /// The worst thing on the map, or `None` when nothing is wrong.
 pub fn find(topology: &Topology) -> Option<Incident> {
-    let sick_sources: BTreeSet<&str> =
-        topology.edges.iter().filter(|edge| sick(edge)).map(|edge| edge.source.as_str()).collect();
+    let passes_on = |id: &str| topology.edges.iter().any(|edge| edge.source == id && sick(edge));
     let mut origins: Vec<Origin<'_>> = topology
         .edges
         .iter()
-        .filter(|edge| sick(edge) && !sick_sources.contains(edge.target.as_str()))
+        .filter(|edge| sick(edge) && !passes_on(&edge.target))
         .map(|edge| Origin { edge, failed_per_s: edge.rate.unwrap_or(0.0) * edge.error_ratio.unwrap_or(0.0) })
         .collect();
     // A cycle of failing calls has no end: then every sick edge is one.
@@ -69,7 +66,7 @@ pub fn find(topology: &Topology) -> Option<Incident> {
             .map(|edge| Origin { edge, failed_per_s: edge.rate.unwrap_or(0.0) * edge.error_ratio.unwrap_or(0.0) })
             .collect();
     }
-    origins.sort_by(|a, b| {
+    order::sort_by(&mut origins, |a, b| {
         open_breaker(b.edge).cmp(&open_breaker(a.edge)).then(b.failed_per_s.total_cmp(&a.failed_per_s))
     });
     match origins.first() {
@@ -80,7 +77,7 @@ pub fn find(topology: &Topology) -> Option<Incident> {
 
 fn of_edge(topology: &Topology, edge: &Edge, origins: &[Origin<'_>]) -> Incident {
     let (source, target) = (name_of(topology, &edge.source), name_of(topology, &edge.target));
-    let callee = topology.nodes.iter().find(|node| node.id == edge.target);
+    let callee = order::node(topology, &edge.target);
     let failed = edge.error_ratio.filter(|ratio| *ratio >= SICK_RATIO);
     let headline = match (failed, &edge.breaker) {
         (Some(ratio), _) => {
@@ -101,15 +98,14 @@ fn of_edge(topology: &Topology, edge: &Edge, origins: &[Origin<'_>]) -> Incident
         clauses.push(format!("felt by {}", felt.join(", ")));
     }
     clauses.extend(shedding(topology));
-    let others: BTreeSet<&str> =
-        origins.iter().map(|origin| origin.edge.target.as_str()).filter(|id| *id != edge.target).collect();
+    let others = order::distinct(
+        origins.iter().map(|origin| origin.edge.target.as_str()).filter(|id| *id != edge.target).collect(),
+    );
     if !others.is_empty() {
         clauses.push(format!("also {}", others.iter().map(|id| name_of(topology, id)).collect::<Vec<_>>().join(", ")));
     }
     // Traces of a database or external host are found under its caller.
-    let service = callee
-        .filter(|node| node.kind == NodeKind::Service)
-        .or_else(|| topology.nodes.iter().find(|node| node.id == edge.source));
+    let service = callee.filter(|node| node.kind == NodeKind::Service).or_else(|| order::node(topology, &edge.source));
     let severe = open_breaker(edge)
         || edge.error_ratio.is_some_and(|ratio| ratio >= 0.25)
         || callee.is_some_and(|node| node.health == ServiceHealth::Failing);
@@ -186,7 +182,8 @@ fn felt_by(topology: &Topology, origin: &str, told: &str) -> Vec<String> {
 fn breakers(topology: &Topology, edge: &Edge, own: bool) -> Option<String> {
     let upstream = |other: &&Edge| open_breaker(other) && (other.target == edge.target || other.target == edge.source);
     let told = |other: &&Edge| own || other.key() != edge.key();
-    let nearest = topology.edges.iter().filter(upstream).filter(told).max_by_key(|other| other.target == edge.target)?;
+    let nearest =
+        topology.edges.iter().filter(upstream).filter(told).max_by_key(|other| other.target == edge.target)?;
     let breaker = nearest.breaker.as_ref()?;
     let (source, target) = (name_of(topology, &nearest.source), name_of(topology, &nearest.target));
     Some(format!("{source} → {target} breakers open ({} of {})", breaker.open, breaker.total))

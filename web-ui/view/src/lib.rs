@@ -10,6 +10,8 @@ pub mod format;
 pub mod incident;
 pub mod map;
 pub mod onboarding;
+pub mod order;
+pub mod page;
 pub mod query;
 pub mod range;
 pub mod scope;

@@ -1,10 +1,8 @@
 //! Which part of the map is shown: one environment, and the nodes that a filter names.
 
-use std::collections::BTreeSet;
-
 use spillway_api::{Node, NodeKind, Topology};
 
-use crate::words;
+use crate::{order, words};
 
 /// The environment that is shown. Staging never mixes with production unless somebody asks for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +52,7 @@ impl Environment {
 
 /// Every environment on the map, sorted.
 pub fn environments(topology: &Topology) -> Vec<String> {
-    let names: BTreeSet<&str> = topology.nodes.iter().map(|node| node.environment.as_str()).collect();
+    let names = order::distinct(topology.nodes.iter().map(|node| node.environment.as_str()).collect());
     names.into_iter().map(str::to_owned).collect()
 }
 
@@ -130,35 +128,33 @@ const fn kind_token(kind: NodeKind) -> &'static str {
 /// The part of `topology` in the environment, cut down to the nodes that pass `filter` and, where the filter says what
 /// it wants, their direct neighbours: a service without its callers and callees explains nothing.
 pub fn show(topology: &Topology, environment: &Environment, filter: &Filter) -> Topology {
-    let here: Vec<&Node> = topology.nodes.iter().filter(|node| environment.shows(&node.environment)).collect();
-    let excluded: BTreeSet<&str> =
-        here.iter().filter(|node| filter.excludes(node, topology)).map(|node| node.id.as_str()).collect();
-    let matching: BTreeSet<&str> = here
+    // A flag a node, by its place: the nodes are sorted by id, so the ends of an edge are found by halving.
+    let place = |id: &str| topology.nodes.binary_search_by(|node| node.id.as_str().cmp(id)).ok();
+    let allowed: Vec<bool> = topology
+        .nodes
         .iter()
-        .filter(|node| !excluded.contains(node.id.as_str()) && filter.wants(node, topology))
-        .map(|node| node.id.as_str())
+        .map(|node| environment.shows(&node.environment) && !filter.excludes(node, topology))
         .collect();
+    let matching: Vec<bool> =
+        topology.nodes.iter().zip(&allowed).map(|(node, allowed)| *allowed && filter.wants(node, topology)).collect();
     let mut shown = matching.clone();
     if filter.terms.iter().any(|(sign, _)| *sign == Sign::With) {
         for edge in &topology.edges {
-            if matching.contains(edge.source.as_str()) {
-                shown.insert(&edge.target);
-            }
-            if matching.contains(edge.target.as_str()) {
-                shown.insert(&edge.source);
+            if let (Some(source), Some(target)) = (place(&edge.source), place(&edge.target)) {
+                shown[target] |= matching[source] && allowed[target];
+                shown[source] |= matching[target] && allowed[source];
             }
         }
     }
-    shown.retain(|id| !excluded.contains(id));
-    let nodes: Vec<Node> = here.into_iter().filter(|node| shown.contains(node.id.as_str())).cloned().collect();
-    let ids: BTreeSet<&str> = nodes.iter().map(|node| node.id.as_str()).collect();
-    let edges = topology
-        .edges
-        .iter()
-        .filter(|edge| ids.contains(edge.source.as_str()) && ids.contains(edge.target.as_str()))
-        .cloned()
-        .collect();
-    Topology { seq: topology.seq, at: topology.at, window_s: topology.window_s, lag_ms: topology.lag_ms, edges, nodes }
+    let visible = |id: &str| place(id).is_some_and(|at| shown[at]);
+    Topology {
+        seq: topology.seq,
+        at: topology.at,
+        window_s: topology.window_s,
+        lag_ms: topology.lag_ms,
+        nodes: topology.nodes.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(node, _)| node.clone()).collect(),
+        edges: topology.edges.iter().filter(|edge| visible(&edge.source) && visible(&edge.target)).cloned().collect(),
+    }
 }
 
 impl Filter {
@@ -187,6 +183,7 @@ mod tests {
         staging.environment = "staging".into();
         staging.id = "service:staging/shop/gateway".into();
         topology.nodes.push(staging);
+        topology.nodes.sort_by(|a, b| a.id.cmp(&b.id));
 
         let environment = Environment::read(None, &topology);
 

@@ -37,6 +37,13 @@ impl Selection {
         query.set("by", by);
     }
 
+    /// The same for the same selection, and for no other.
+    pub fn key(&self) -> String {
+        let mut query = Query::new();
+        Self::set(Some(self), &mut query);
+        query.href("")
+    }
+
     /// True when it is on this map.
     pub fn on(&self, topology: &Topology) -> bool {
         match self {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use spillway_api::{Node, NodeKind, Topology};
 
-use crate::words;
+use crate::{order, words};
 
 /// A column that the table can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,8 +130,8 @@ impl Sort {
 /// The rows: everything that can be called, sorted; equal rows by name, so that they do not jump.
 pub fn rows(topology: &Topology, sort: Sort) -> Vec<Node> {
     let mut rows: Vec<Node> = topology.nodes.iter().filter(|node| node.kind != NodeKind::User).cloned().collect();
-    rows.sort_by(|a, b| {
-        let order = order(a, b, sort.column);
+    order::sort_by(&mut rows, |a, b| {
+        let order = compare(a, b, sort.column);
         let order = if sort.reversed { order.reverse() } else { order };
         // Rows without a value come last whichever way the column is sorted.
         missing(a, sort.column)
@@ -161,7 +161,7 @@ fn missing(node: &Node, column: Column) -> bool {
     column.numeric() && value(node, column).is_none()
 }
 
-fn order(a: &Node, b: &Node, column: Column) -> Ordering {
+fn compare(a: &Node, b: &Node, column: Column) -> Ordering {
     match column {
         Column::State => words::severity(a.health)
             .cmp(&words::severity(b.health))

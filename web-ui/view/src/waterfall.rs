@@ -1,8 +1,8 @@
 //! A trace as a waterfall: spans in tree order with depth, place on the time axis and colour of their service.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
 use spillway_api::{Span, SpanKind, SpanStatus, Trace};
+
+use crate::order;
 
 /// How many colours the style sheet has for services.
 pub const COLOURS: usize = 10;
@@ -83,15 +83,14 @@ pub fn lay_out(trace: &Trace) -> Waterfall {
         }
     }
     for list in &mut children {
-        list.sort_by_key(|&index| (spans[index].start, std::cmp::Reverse(spans[index].duration_ns), index));
+        order::sort_by_key(list, |&index| (spans[index].start, std::cmp::Reverse(spans[index].duration_ns), index));
     }
     let mut services: Vec<Participant> = Vec::new();
-    let mut place_of_service: BTreeMap<&str, usize> = BTreeMap::new();
     let mut rows = Vec::with_capacity(spans.len());
     let scale = duration_ns.max(1) as f64;
     for (index, depth) in tree_order(spans, &parents, &children) {
         let span = &spans[index];
-        let service = *place_of_service.entry(&span.service).or_insert_with(|| {
+        let service = services.iter().position(|service| service.name == span.service).unwrap_or_else(|| {
             services.push(Participant { name: span.service.clone(), spans: 0, errors: 0, self_ns: 0 });
             services.len() - 1
         });
@@ -127,13 +126,15 @@ pub fn lay_out(trace: &Trace) -> Waterfall {
 /// The parent's index of each span. Zipkin's client and server share an id: the server is the parent of what is below,
 /// and the client that of the server.
 fn parents(spans: &[Span]) -> Vec<Option<usize>> {
-    let mut by_id: HashMap<&str, usize> = HashMap::with_capacity(spans.len());
-    for (index, span) in spans.iter().enumerate() {
-        let place = by_id.entry(&span.span_id).or_insert(index);
-        if span.kind == SpanKind::Server {
-            *place = index;
-        }
-    }
+    // Sorted by id; of several with the same id the server comes first, else the earliest.
+    let mut by_id: Vec<usize> = (0..spans.len()).collect();
+    order::sort_by(&mut by_id, |&a, &b| {
+        let rank = |index: usize| (spans[index].span_id.as_str(), spans[index].kind != SpanKind::Server, index);
+        rank(a).cmp(&rank(b))
+    });
+    by_id.dedup_by(|later, earlier| spans[*later].span_id == spans[*earlier].span_id);
+    let find =
+        |id: &str| by_id.binary_search_by(|&index| spans[index].span_id.as_str().cmp(id)).ok().map(|at| by_id[at]);
     let shared_client = |span: &Span, index: usize| {
         (span.kind == SpanKind::Server)
             .then(|| spans.iter().position(|other| other.span_id == span.span_id && other.kind == SpanKind::Client))
@@ -146,7 +147,7 @@ fn parents(spans: &[Span]) -> Vec<Option<usize>> {
             return Some(client);
         }
         let parent = span.parent_span_id.as_deref()?;
-        by_id.get(parent).copied().filter(|parent| *parent != index)
+        find(parent).filter(|parent| *parent != index)
     };
     spans.iter().enumerate().map(parent).collect()
 }
@@ -157,9 +158,9 @@ fn tree_order(spans: &[Span], parents: &[Option<usize>], children: &[Vec<usize>]
     let mut seen = vec![false; spans.len()];
     let mut starts: Vec<usize> = (0..spans.len()).filter(|&index| parents[index].is_none()).collect();
     // Spans in a cycle are reached from no root: the earliest of each becomes one.
-    starts.sort_by_key(|&index| (spans[index].start, index));
+    order::sort_by_key(&mut starts, |&index| (spans[index].start, index));
     let mut rest: Vec<usize> = (0..spans.len()).filter(|&index| parents[index].is_some()).collect();
-    rest.sort_by_key(|&index| (spans[index].start, index));
+    order::sort_by_key(&mut rest, |&index| (spans[index].start, index));
     for root in starts.into_iter().chain(rest) {
         let mut stack = vec![(root, 0)];
         while let Some((index, depth)) = stack.pop() {
@@ -211,25 +212,38 @@ fn count_below(rows: &mut [Row], spans: &[Span]) {
 }
 
 impl Waterfall {
-    /// The rows to show when those of `collapsed` (indices of spans) hide what is below them.
-    pub fn visible(&self, collapsed: &BTreeSet<usize>) -> Vec<usize> {
+    /// The rows to show when the spans that are `folded`, a flag each, hide what is below them.
+    pub fn visible(&self, folded: &[bool]) -> Vec<usize> {
         let mut visible = Vec::new();
         let mut index = 0;
         while let Some(row) = self.rows.get(index) {
             visible.push(index);
-            index += 1 + if collapsed.contains(&row.span) { row.descendants } else { 0 };
+            index += 1 + if folded[row.span] { row.descendants } else { 0 };
         }
         visible
     }
 
-    /// Spans to collapse at first: a large trace opens at a depth at which at most `most` rows show.
-    pub fn first_collapse(&self, most: usize) -> BTreeSet<usize> {
+    /// A flag a span, all open.
+    pub fn open(&self) -> Vec<bool> {
+        vec![false; self.rows.len()]
+    }
+
+    /// A flag a span, those with something below them folded from `depth` on.
+    pub fn folded_from(&self, depth: u32) -> Vec<bool> {
+        let mut folded = self.open();
+        for row in self.rows.iter().filter(|row| row.depth >= depth && row.descendants > 0) {
+            folded[row.span] = true;
+        }
+        folded
+    }
+
+    /// How a trace opens: a large one folded, at a depth at which at most `most` rows show.
+    pub fn at_first(&self, most: usize) -> Vec<bool> {
         if self.rows.len() <= most {
-            return BTreeSet::new();
+            return self.open();
         }
         let shown_down_to = |depth: u32| self.rows.iter().filter(|row| row.depth <= depth).count();
-        let depth = (0..self.depth).take_while(|depth| shown_down_to(*depth) <= most).last().unwrap_or(0);
-        self.rows.iter().filter(|row| row.depth == depth && row.descendants > 0).map(|row| row.span).collect()
+        self.folded_from((0..self.depth).take_while(|depth| shown_down_to(*depth) <= most).last().unwrap_or(0))
     }
 }
 
@@ -345,10 +359,15 @@ mod tests {
         ]);
         let waterfall = lay_out(&trace);
 
-        assert_eq!(waterfall.visible(&BTreeSet::from([1])), [0, 1, 3]);
-        assert_eq!(waterfall.visible(&BTreeSet::from([0])), [0]);
-        assert_eq!(waterfall.first_collapse(3), BTreeSet::from([1]));
-        assert_eq!(waterfall.first_collapse(10), BTreeSet::new());
+        let visible = |folded: &[usize]| {
+            let flags: Vec<bool> = (0..4).map(|span| folded.contains(&span)).collect();
+            waterfall.visible(&flags)
+        };
+        assert_eq!(visible(&[1]), [0, 1, 3]);
+        assert_eq!(visible(&[0]), [0]);
+        assert_eq!(waterfall.at_first(3), [false, true, false, false]);
+        assert_eq!(waterfall.at_first(10), [false; 4]);
+        assert_eq!(waterfall.folded_from(0), [true, true, false, false]);
     }
 
     #[test]
@@ -373,11 +392,11 @@ mod tests {
 
             let waterfall = lay_out(&trace);
 
-            let shown: BTreeSet<usize> = waterfall.rows.iter().map(|row| row.span).collect();
+            let shown: std::collections::BTreeSet<usize> = waterfall.rows.iter().map(|row| row.span).collect();
             prop_assert_eq!(waterfall.rows.len(), trace.spans.len());
             prop_assert_eq!(shown.len(), trace.spans.len());
             prop_assert!(waterfall.rows.iter().all(|row| row.left >= 0.0 && row.left + row.width <= 1.0 + 1e-9));
-            prop_assert_eq!(waterfall.visible(&BTreeSet::new()).len(), trace.spans.len());
+            prop_assert_eq!(waterfall.visible(&waterfall.open()).len(), trace.spans.len());
             for (index, row) in waterfall.rows.iter().enumerate() {
                 prop_assert!(index + row.descendants < waterfall.rows.len());
             }

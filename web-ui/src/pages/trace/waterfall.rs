@@ -1,7 +1,6 @@
 //! The rows of a waterfall: only those in sight are in the document, so ten thousand spans scroll like ten.
 
-use std::collections::BTreeSet;
-
+use crate::markup::{Markup, view};
 use leptos::{ev, html::Div, prelude::*};
 use spillway_view::{chart, format};
 use web_sys::KeyboardEvent;
@@ -21,10 +20,9 @@ const OPEN_AT_FIRST: usize = 2_000;
 const MARGIN: usize = 20;
 
 /// The waterfall and, when a span is selected, its panel.
-#[component]
-pub fn WaterfallView(address: Address, laid: Laid, head: AnyView) -> impl IntoView {
+pub fn waterfall_view(address: Address, laid: Laid, head: Markup) -> Markup {
     let scroller = NodeRef::<Div>::new();
-    let folded = RwSignal::new(laid.waterfall.first_collapse(OPEN_AT_FIRST));
+    let folded = RwSignal::new(laid.waterfall.at_first(OPEN_AT_FIRST));
     let of_rows = laid.clone();
     let visible = Memo::new(move |_| folded.with(|folded| of_rows.waterfall.visible(folded)));
     let span_id = address.memo("span");
@@ -38,11 +36,7 @@ pub fn WaterfallView(address: Address, laid: Laid, head: AnyView) -> impl IntoVi
     let select =
         Callback::new(move |span: usize| address.set(Step::Replace, "span", Some(&of_open.trace.spans[span].span_id)));
     let fold = Callback::new(move |span: usize| {
-        folded.update(|folded| {
-            if !folded.remove(&span) {
-                folded.insert(span);
-            }
-        });
+        folded.update(|folded| folded[span] = !folded[span]);
     });
     let of_keys = laid.clone();
     let keys = move |event: KeyboardEvent| {
@@ -67,7 +61,7 @@ pub fn WaterfallView(address: Address, laid: Laid, head: AnyView) -> impl IntoVi
             (from.min(to)..to)
                 .map(|at| {
                     let row = &of_list.waterfall.rows[visible[at]];
-                    let is_folded = folded.with(|folded| folded.contains(&row.span));
+                    let is_folded = folded.with(|folded| folded[row.span]);
                     span_row(
                         &of_list.trace.spans[row.span],
                         row,
@@ -77,7 +71,7 @@ pub fn WaterfallView(address: Address, laid: Laid, head: AnyView) -> impl IntoVi
                         Actions { open: select, fold },
                     )
                 })
-                .collect_view()
+                .collect::<Vec<_>>()
         })
     };
     let height = move || format!("{}px", visible.with(Vec::len) as f64 * HEIGHT);
@@ -87,7 +81,7 @@ pub fn WaterfallView(address: Address, laid: Laid, head: AnyView) -> impl IntoVi
             let left = tick as f64 / laid.waterfall.duration_ns.max(1) as f64 * 100.0;
             view! { <span class="waterfall__tick" style:left=format!("{left:.3}%")>{format::nanos(tick)}</span> }
         })
-        .collect_view();
+        .collect::<Vec<_>>();
     let of_panel = laid.clone();
     let panel = move || {
         selected.get().and_then(|span| {
@@ -154,7 +148,7 @@ fn pressed(
     laid: &Laid,
     selected: Option<usize>,
     visible: Memo<Vec<usize>>,
-    folded: RwSignal<BTreeSet<usize>>,
+    folded: RwSignal<Vec<bool>>,
 ) -> Option<usize> {
     let rows = &laid.waterfall.rows;
     let visible = visible.get_untracked();
@@ -169,29 +163,25 @@ fn pressed(
         "Enter" => current.map(|row| row.span).or_else(|| span_at(0)),
         "ArrowRight" => {
             let row = current?;
-            folded.update(|folded| {
-                folded.remove(&row.span);
-            });
+            folded.update(|folded| folded[row.span] = false);
             Some(row.span)
         }
         "ArrowLeft" => {
             let row = current?;
-            let open = row.descendants > 0 && folded.with_untracked(|folded| !folded.contains(&row.span));
+            let open = row.descendants > 0 && folded.with_untracked(|folded| !folded[row.span]);
             if open {
-                folded.update(|folded| {
-                    folded.insert(row.span);
-                });
+                folded.update(|folded| folded[row.span] = true);
                 return Some(row.span);
             }
             let index = visible[at?];
             rows[..index].iter().rev().find(|above| above.depth < row.depth).map(|parent| parent.span)
         }
         "[" => {
-            folded.set(rows.iter().filter(|row| row.descendants > 0 && row.depth > 0).map(|row| row.span).collect());
+            folded.set(laid.waterfall.folded_from(1));
             span_at(0)
         }
         "]" => {
-            folded.set(BTreeSet::new());
+            folded.set(laid.waterfall.open());
             current.map(|row| row.span).or_else(|| span_at(0))
         }
         _ => None,
