@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use spillway_store::StoreError;
+use spillway_store::{StoreError, Watermark};
 
 use crate::{error, segment::Segment};
 
@@ -14,14 +14,16 @@ use crate::{error, segment::Segment};
 pub(crate) struct Catalogue {
     /// No await happens while it is held: it guards the map only.
     segments: RwLock<BTreeMap<u32, Arc<Segment>>>,
-    /// The highest number that any file has, damaged ones included.
+    /// The highest number that was ever given, as far as anything remembers: of damaged files too.
     newest: u32,
 }
 
 impl Catalogue {
-    pub(crate) async fn load(dir: &Path) -> Result<Self, StoreError> {
+    /// `remembered` is where the projector has come to. A directory that lost its last segments must not give their numbers again:
+    /// their successors would count as projected.
+    pub(crate) async fn load(dir: &Path, remembered: Watermark) -> Result<Self, StoreError> {
         let mut segments = BTreeMap::new();
-        let mut newest = 0;
+        let mut newest = remembered.segment;
         for number in numbers(dir)? {
             newest = newest.max(number);
             match Segment::open(dir, number).await {
@@ -57,6 +59,12 @@ impl Catalogue {
 
     pub(crate) fn remove(&self, number: u32) {
         self.segments.write().expect("no panic while it was held").remove(&number);
+    }
+
+    /// The segment that may take more blocks: the last one, unless a later one was lost.
+    pub(crate) fn continued(&self, remembered: Watermark) -> Option<Arc<Segment>> {
+        let place = |segment: &Segment| Watermark { segment: segment.number, block: segment.totals().last_block };
+        self.last().filter(|last| last.number >= self.newest && place(last) >= remembered)
     }
 
     /// The number after all that ever were in the directory.

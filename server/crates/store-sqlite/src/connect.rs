@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use spillway_store::StoreError;
 use sqlx::{
-    ConnectOptions, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -41,26 +41,65 @@ pub(crate) enum Purpose {
     Blocks,
 }
 
-/// The one connection that writes a file; creates it.
-pub(crate) async fn writer(
-    path: &Path,
-    purpose: Purpose,
-    synchronous: Synchronous,
-) -> Result<SqliteConnection, StoreError> {
-    let synchronous = match synchronous {
-        Synchronous::Full => SqliteSynchronous::Full,
-        Synchronous::Off => SqliteSynchronous::Off,
-    };
-    let mut options = options(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
-        .pragma("journal_size_limit", WAL_BYTES_KEPT);
-    if purpose == Purpose::Blocks {
-        options = options.page_size(SEGMENT_PAGE_BYTES);
-    }
-    options.connect().await.map_err(error::sql(format!("open {} for writing", path.display())))
+/// The one connection that writes a file.
+pub(crate) struct WriterConnection {
+    connection: SqliteConnection,
+    options: SqliteConnectOptions,
+    /// A transaction was begun, and nobody has said that it was committed.
+    open: bool,
 }
+
+impl WriterConnection {
+    /// Creates the file when there is none.
+    pub(crate) async fn open(path: &Path, purpose: Purpose, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let synchronous = match synchronous {
+            Synchronous::Full => SqliteSynchronous::Full,
+            Synchronous::Off => SqliteSynchronous::Off,
+        };
+        let mut options = options(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .pragma("journal_size_limit", WAL_BYTES_KEPT);
+        if purpose == Purpose::Blocks {
+            options = options.page_size(SEGMENT_PAGE_BYTES);
+        }
+        let failed = error::sql(format!("open {} for writing", path.display()));
+        let connection = options.connect().await.map_err(failed)?;
+        Ok(Self { connection, options, open: false })
+    }
+
+    /// Begins a transaction; call [`Self::committed`] after its commit.
+    ///
+    /// SQLite rolls back by itself when the disk is full. The driver then believes that the transaction is still open, and would refuse to
+    /// begin another one for ever: such a connection is replaced.
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
+        if self.open && self.connection.begin_with(BEGIN).await.is_err() {
+            self.connection = self.options.connect().await?;
+        }
+        self.open = true;
+        self.connection.begin_with(BEGIN).await
+    }
+
+    /// Says that the last transaction was committed.
+    pub(crate) fn committed(&mut self) {
+        self.open = false;
+    }
+
+    /// For statements that are a transaction of their own.
+    pub(crate) fn statement(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// Moves the log into the file and closes it.
+    pub(crate) async fn close(mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await?;
+        self.connection.close().await
+    }
+}
+
+/// Takes the lock at once: a transaction that first reads and then writes could not wait for it.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Connections that only read; opened when one is needed.
 pub(crate) fn readers(path: &Path, most: u32) -> SqlitePool {
@@ -72,4 +111,48 @@ pub(crate) fn readers(path: &Path, most: u32) -> SqlitePool {
         // It is a local file: nothing goes away between two uses.
         .test_before_acquire(false)
         .connect_lazy_with(options(path).create_if_missing(false).pragma("query_only", "ON"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_by_itself_does_not_stop_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut writer = WriterConnection::open(&path, Purpose::Rows, Synchronous::Full).await.unwrap();
+        sqlx::query("CREATE TABLE a (b INTEGER) STRICT").execute(writer.statement()).await.unwrap();
+
+        let mut tx = writer.begin().await.unwrap();
+        sqlx::query("INSERT INTO a VALUES (1)").execute(&mut *tx).await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+        assert!(tx.rollback().await.is_err());
+
+        for value in [2, 3] {
+            let mut tx = writer.begin().await.unwrap();
+            sqlx::query("INSERT INTO a VALUES (?)").bind(value).execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+            writer.committed();
+        }
+        let sum: i64 = sqlx::query_scalar("SELECT SUM(b) FROM a").fetch_one(writer.statement()).await.unwrap();
+        assert_eq!(sum, 5);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_was_dropped_is_rolled_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut writer = WriterConnection::open(&path, Purpose::Rows, Synchronous::Full).await.unwrap();
+        sqlx::query("CREATE TABLE a (b INTEGER) STRICT").execute(writer.statement()).await.unwrap();
+
+        let mut tx = writer.begin().await.unwrap();
+        sqlx::query("INSERT INTO a VALUES (1)").execute(&mut *tx).await.unwrap();
+        drop(tx);
+
+        let mut tx = writer.begin().await.unwrap();
+        let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM a").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(rows, 0);
+    }
 }

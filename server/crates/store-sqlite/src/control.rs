@@ -1,7 +1,7 @@
 //! Plugins, their settings, what they remember, and the audit log.
 
 use spillway_store::{AuditEntry, ControlStore, InsertedPlugin, PluginRow, PluginSetting, RuleMode, StoreError};
-use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{SqliteStore, store::Database};
 
@@ -20,7 +20,7 @@ impl ControlStore for SqliteStore {
         let control = &self.inner.control;
         let failed = || control.failed("store a plugin");
         let mut connection = control.writer.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = connection.begin().await.map_err(failed())?;
         let inserted = sqlx::query(
             "INSERT INTO plugin (id, name, version, description, config_schema, tick_ms, size_bytes, uploaded_at_ns, mode, config, demoted)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -51,6 +51,7 @@ impl ControlStore for SqliteStore {
             .map_err(failed())?;
         insert_audit(&mut tx, audit).await.map_err(failed())?;
         tx.commit().await.map_err(failed())?;
+        connection.committed();
         Ok(InsertedPlugin::New)
     }
 
@@ -102,7 +103,7 @@ impl ControlStore for SqliteStore {
         let control = &self.inner.control;
         let failed = || control.failed("set a plugin");
         let mut connection = control.writer.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = connection.begin().await.map_err(failed())?;
         let retired = if id.starts_with(BUILTIN) {
             set_builtin(&mut tx, id, setting).await.map_err(failed())?;
             Vec::new()
@@ -112,6 +113,7 @@ impl ControlStore for SqliteStore {
         };
         insert_audit(&mut tx, audit).await.map_err(failed())?;
         tx.commit().await.map_err(failed())?;
+        connection.committed();
         Ok(Some(retired))
     }
 
@@ -120,7 +122,7 @@ impl ControlStore for SqliteStore {
         let control = &self.inner.control;
         let failed = || control.failed("delete a plugin");
         let mut connection = control.writer.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = connection.begin().await.map_err(failed())?;
         let mode: Option<i64> = sqlx::query_scalar("SELECT mode FROM plugin WHERE id = ?")
             .bind(id)
             .fetch_optional(&mut *tx)
@@ -137,6 +139,7 @@ impl ControlStore for SqliteStore {
         sqlx::query("DELETE FROM plugin WHERE id = ?").bind(id).execute(&mut *tx).await.map_err(failed())?;
         insert_audit(&mut tx, audit).await.map_err(failed())?;
         tx.commit().await.map_err(failed())?;
+        connection.committed();
         Ok(true)
     }
 
@@ -153,7 +156,7 @@ impl ControlStore for SqliteStore {
         let control = &self.inner.control;
         let failed = || control.failed("write what a plugin keeps");
         let mut connection = control.writer.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = connection.begin().await.map_err(failed())?;
         sqlx::query("DELETE FROM plugin_kv WHERE plugin = ?").bind(id).execute(&mut *tx).await.map_err(failed())?;
         for (key, value) in kv {
             sqlx::query("INSERT INTO plugin_kv (plugin, key, value) VALUES (?, ?, ?)")
@@ -164,7 +167,9 @@ impl ControlStore for SqliteStore {
                 .await
                 .map_err(failed())?;
         }
-        tx.commit().await.map_err(failed())
+        tx.commit().await.map_err(failed())?;
+        connection.committed();
+        Ok(())
     }
 
     async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {

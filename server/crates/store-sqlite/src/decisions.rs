@@ -1,7 +1,6 @@
 //! What the control plane did: decisions and ticks.
 
 use spillway_store::{DecisionLog, DecisionQuery, DecisionRow, StoreError, TickRow};
-use sqlx::Connection;
 
 use crate::SqliteStore;
 
@@ -41,7 +40,7 @@ impl DecisionLog for SqliteStore {
         let history = &self.inner.history;
         let failed = || history.failed("record a tick");
         let mut connection = history.writer.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = connection.begin().await.map_err(failed())?;
         for tick in ticks {
             sqlx::query(
                 "INSERT INTO tick (plugin_id, at_ns, tick, body)
@@ -77,7 +76,9 @@ impl DecisionLog for SqliteStore {
             .await
             .map_err(failed())?;
         }
-        tx.commit().await.map_err(failed())
+        tx.commit().await.map_err(failed())?;
+        connection.committed();
+        Ok(())
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRow>, StoreError> {

@@ -14,9 +14,10 @@ use tokio::sync::Mutex;
 use crate::{
     SqliteStore, SqliteWriter,
     catalogue::Catalogue,
-    connect::{self, Purpose},
+    connect::{self, Purpose, WriterConnection},
     error,
     migrate::{self, Schema},
+    rollups,
     store::{Database, Inner},
 };
 
@@ -72,11 +73,12 @@ impl SqliteStore {
         let lock = lock(dir)?;
         let control = open_rows(&dir.join("control.db"), Schema::Control, options.synchronous, 2).await?;
         let history = open_rows(&dir.join("history.db"), Schema::History, options.synchronous, 4).await?;
-        let catalogue = Catalogue::load(&segments).await?;
+        let remembered = rollups::projected(&history).await?.unwrap_or_default();
+        let catalogue = Catalogue::load(&segments, remembered).await?;
         sync_dir(&segments)?;
         sync_dir(dir)?;
         let inner = Arc::new(Inner::new(dir.to_owned(), lock, control, history, catalogue));
-        let writer = SqliteWriter::open(Arc::clone(&inner), options).await?;
+        let writer = SqliteWriter::open(Arc::clone(&inner), options, remembered).await?;
         Ok((Self::new(inner), writer))
     }
 }
@@ -114,9 +116,9 @@ async fn open_rows(
     readers: u32,
 ) -> Result<Database, StoreError> {
     let file = path.display().to_string();
-    let mut writer = connect::writer(path, Purpose::Rows, synchronous).await?;
-    assert_version(&mut writer).await?;
-    migrate::migrate(&mut writer, schema, &file).await?;
+    let mut writer = WriterConnection::open(path, Purpose::Rows, synchronous).await?;
+    assert_version(writer.statement()).await?;
+    migrate::migrate(writer.statement(), schema, &file).await?;
     Ok(Database { path: path.to_owned(), writer: Mutex::new(writer), readers: connect::readers(path, readers) })
 }
 

@@ -78,7 +78,7 @@ async fn expire_rows(history: &Database, statement: &'static str, before_ns: i64
         let step = sqlx::query(statement)
             .bind(before_ns)
             .bind(ROWS_A_STEP)
-            .execute(&mut *history.writer.lock().await)
+            .execute(history.writer.lock().await.statement())
             .await
             .map_err(history.failed("delete old rows"))?
             .rows_affected();

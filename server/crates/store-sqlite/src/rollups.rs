@@ -17,7 +17,7 @@ pub(crate) mod resolution;
 mod subjects;
 
 use encoding::Accumulator;
-pub(crate) use project::ProjectorState;
+pub(crate) use project::{ProjectorState, projected};
 use resolution::{Floors, RESOLUTIONS};
 use subjects::{SubjectKey, Subjects};
 
@@ -255,7 +255,7 @@ async fn expire_resolution(
         let step = sqlx::query(statements.delete)
             .bind(resolution.length_s)
             .bind(bound)
-            .execute(&mut *connection)
+            .execute(connection.statement())
             .await
             .map_err(failed())?
             .rows_affected();

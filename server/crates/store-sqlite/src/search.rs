@@ -77,11 +77,14 @@ struct Search<'a> {
 impl Search<'_> {
     async fn run(&mut self) -> Result<(), StoreError> {
         let mut last: Option<Place> = None;
+        // A page that ends early must have got somewhere: put a trace on it, or gone below where it began.
+        let mut ceiling = self.filter.cursor_start();
         loop {
             let horizon = self.horizon().await?;
+            ceiling = ceiling.or(horizon);
             while let Some(place) = self.settled(horizon) {
-                if self.is_late() {
-                    return self.stop(last, Some(place.0));
+                if self.is_late() && last.is_some() {
+                    return self.stop(last);
                 }
                 if let Some(found) = self.look_at(place).await? {
                     if self.page.traces.len() == self.limit {
@@ -93,8 +96,8 @@ impl Search<'_> {
                 }
             }
             let Some(horizon) = horizon else { return Ok(()) };
-            if self.is_late() {
-                return self.stop(last, Some(horizon));
+            if self.is_late() && (last.is_some() || ceiling.is_some_and(|ceiling| horizon < ceiling)) {
+                return self.stop(last.or(Some((horizon, TraceId([0xff; 16])))));
             }
             self.step().await?;
         }
@@ -184,10 +187,9 @@ impl Search<'_> {
     }
 
     /// Ends a page early. The next one goes on behind the last trace, or, without one, where the walk had come to.
-    fn stop(&mut self, last: Option<Place>, reached: Option<u64>) -> Result<(), StoreError> {
+    fn stop(&mut self, at: Option<Place>) -> Result<(), StoreError> {
         self.page.complete = false;
-        let place = last.or_else(|| reached.map(|start| (start, TraceId([0xff; 16]))));
-        self.page.next = place.map(|place| self.cursor(place));
+        self.page.next = at.map(|place| self.cursor(place));
         Ok(())
     }
 }

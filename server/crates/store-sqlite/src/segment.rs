@@ -7,13 +7,13 @@ use std::{
 
 use rustc_hash::FxHashSet;
 use spillway_store::StoreError;
-use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 
 use crate::{
     Synchronous,
     block::HashSet32,
     catalogue,
-    connect::{self, Purpose},
+    connect::{self, Purpose, WriterConnection},
     error,
     migrate::{self, Schema},
 };
@@ -68,14 +68,14 @@ impl Segment {
         path: PathBuf,
         number: u32,
         synchronous: Synchronous,
-    ) -> Result<(Self, SqliteConnection), StoreError> {
+    ) -> Result<(Self, WriterConnection), StoreError> {
         let file = path.display().to_string();
-        let mut connection = connect::writer(&path, Purpose::Blocks, synchronous).await?;
-        migrate::migrate(&mut connection, Schema::Segment, &file).await?;
-        let totals = read_totals(&mut connection, &file).await?;
-        let recent = read_recent(&mut connection, &file).await?;
+        let mut connection = WriterConnection::open(&path, Purpose::Blocks, synchronous).await?;
+        migrate::migrate(connection.statement(), Schema::Segment, &file).await?;
+        let totals = read_totals(connection.statement(), &file).await?;
+        let recent = read_recent(connection.statement(), &file).await?;
         let runs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM trace_run")
-            .fetch_one(&mut connection)
+            .fetch_one(connection.statement())
             .await
             .map_err(error::sql(format!("read the trace index of {file}")))?;
         let readers = connect::readers(&path, READERS);

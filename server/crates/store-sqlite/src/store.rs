@@ -7,11 +7,12 @@ use std::{
 };
 
 use spillway_store::StoreError;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     catalogue::Catalogue,
+    connect::WriterConnection,
     error,
     rollups::{ProjectorState, SubjectCache},
 };
@@ -30,7 +31,7 @@ pub(crate) struct Database {
     pub(crate) path: PathBuf,
     /// The one connection that writes. Held across awaits on purpose: it is the queue of those who write this file, and each holds it for
     /// one transaction.
-    pub(crate) writer: Mutex<SqliteConnection>,
+    pub(crate) writer: Mutex<WriterConnection>,
     pub(crate) readers: SqlitePool,
 }
 
@@ -107,7 +108,8 @@ impl SqliteStore {
         for database in [&self.inner.control, &self.inner.history] {
             database.readers.close().await;
             // A failed checkpoint leaves the log for the next start.
-            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *database.writer.lock().await).await;
+            let _ =
+                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(database.writer.lock().await.statement()).await;
         }
     }
 }

@@ -30,10 +30,14 @@ pub struct SqliteWriter {
 }
 
 impl SqliteWriter {
-    pub(crate) async fn open(inner: Arc<Inner>, options: OpenOptions) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        inner: Arc<Inner>,
+        options: OpenOptions,
+        remembered: Watermark,
+    ) -> Result<Self, StoreError> {
         let digests = Digests::load(&inner.catalogue).await?;
         let mut writer = Self { inner, options, digests, active: None, poisoned: None };
-        if let Some(segment) = writer.inner.catalogue.last() {
+        if let Some(segment) = writer.inner.catalogue.continued(remembered) {
             writer.active = Some(Active::reopen(segment, writer.options.synchronous).await?);
         }
         Ok(writer)

@@ -200,3 +200,21 @@ async fn only_the_owner_may_look_into_the_data() {
         assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700, "{}", dir.display());
     }
 }
+
+/// Else what is stored after the loss would count as projected.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_segments_do_not_give_their_numbers_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
+    store_one(&mut writer, 1).await;
+    store_one(&mut writer, 2).await;
+    assert!(store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up);
+    drop((store, writer));
+    std::fs::remove_dir_all(dir.path().join("segments")).unwrap();
+
+    let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
+    let (at, _) = store_one(&mut writer, 3).await;
+
+    assert_eq!(at, Watermark { segment: 2, block: 1 });
+    assert_eq!(store.project(&mut Nothing, usize::MAX).await.unwrap().batches, 1);
+}

@@ -67,6 +67,7 @@ macro_rules! contract_suite {
                 a_search_finds_what_the_oracle_finds,
                 pages_stay_the_same_under_writes,
                 a_cursor_of_another_store_is_refused,
+                a_deadline_shortens_pages_and_loses_nothing,
                 a_trace_has_each_span_once_in_order,
                 a_repeated_request_changes_nothing,
                 a_restart_keeps_everything,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use spillway_model::observation::{Aggregate, Observation, Side, Subject};
 use spillway_store::{ProjectProgress, Projection, Projector, ReplayedBatch, StoreError, Watermark};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{
     encoding::{Accumulator, encode},
     resolution::RESOLUTIONS,
     subjects::{SubjectKey, Subjects},
 };
-use crate::{SqliteStore, replay};
+use crate::{SqliteStore, replay, store::Database};
 
 /// A span's clock may run ahead by this much; a fact further in the future is not summed up, or one wrong clock would age all rollups.
 const FUTURE_NS: i64 = 3_600 * 1_000_000_000;
@@ -67,7 +67,7 @@ impl Projector for SqliteStore {
     #[tracing::instrument(name = "db.project", skip_all, err)]
     async fn project(&self, projection: &mut dyn Projection, span_limit: usize) -> Result<ProjectProgress, StoreError> {
         let mut state = self.inner.projector.lock().await;
-        let before = self.projected().await?;
+        let before = projected(&self.inner.history).await?;
         let batches = replay::read(&self.inner, before, span_limit).await?;
         let Some(last) = batches.last() else {
             return Ok(ProjectProgress { watermark: before, batches: 0, caught_up: true });
@@ -93,7 +93,7 @@ impl Projector for SqliteStore {
 
     async fn warm(&self, projection: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
         let _state = self.inner.projector.lock().await;
-        let Some(until) = self.projected().await? else { return Ok(()) };
+        let Some(until) = projected(&self.inner.history).await? else { return Ok(()) };
         let Some(arrival) = replay::arrival(&self.inner, until).await? else { return Ok(()) };
         let from = arrival.saturating_sub(i64::try_from(window.as_nanos()).unwrap_or(i64::MAX));
         let mut after = replay::watermark_before(&self.inner, from).await?;
@@ -111,6 +111,15 @@ impl Projector for SqliteStore {
     }
 }
 
+/// Where the projector has come to.
+pub(crate) async fn projected(history: &Database) -> Result<Option<Watermark>, StoreError> {
+    let row: Option<(i64, i64)> = sqlx::query_as("SELECT segment, block FROM projection WHERE one = 1")
+        .fetch_optional(&mut *history.reader().await?)
+        .await
+        .map_err(history.failed("read how far rollups are"))?;
+    Ok(row.map(|(segment, block)| Watermark { segment: segment as u32, block: block as u64 }))
+}
+
 /// A batch at a time: 512 spans take about as long as a task may keep its thread.
 async fn observe(projection: &mut dyn Projection, batches: &[ReplayedBatch]) -> Facts {
     let mut facts = Facts::default();
@@ -124,20 +133,11 @@ async fn observe(projection: &mut dyn Projection, batches: &[ReplayedBatch]) -> 
 }
 
 impl SqliteStore {
-    async fn projected(&self) -> Result<Option<Watermark>, StoreError> {
-        let history = &self.inner.history;
-        let row: Option<(i64, i64)> = sqlx::query_as("SELECT segment, block FROM projection WHERE one = 1")
-            .fetch_optional(&mut *history.reader().await?)
-            .await
-            .map_err(history.failed("read how far rollups are"))?;
-        Ok(row.map(|(segment, block)| Watermark { segment: segment as u32, block: block as u64 }))
-    }
-
     async fn add(&self, state: &mut ProjectorState, facts: Facts, watermark: Watermark) -> Result<(), StoreError> {
         let history = &self.inner.history;
         let failed = || history.failed("write rollups");
         let mut connection = history.writer.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = connection.begin().await.map_err(failed())?;
         if state.sums.len() > MOST_SUMS {
             state.sums.clear();
         }
@@ -191,7 +191,9 @@ impl SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failed())?;
-        tx.commit().await.map_err(failed())
+        tx.commit().await.map_err(failed())?;
+        connection.committed();
+        Ok(())
     }
 }
 

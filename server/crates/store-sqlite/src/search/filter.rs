@@ -99,6 +99,11 @@ impl Filter {
             && self.last_ns.is_some_and(|last| start <= last)
     }
 
+    /// Where the page before ended.
+    pub(super) fn cursor_start(&self) -> Option<u64> {
+        self.cursor.map(|(start, _)| start)
+    }
+
     /// Whether there is no cursor.
     pub(super) fn is_first_page(&self) -> bool {
         self.cursor.is_none()

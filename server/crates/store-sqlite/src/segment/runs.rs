@@ -6,10 +6,10 @@
 
 use rustc_hash::FxHashSet;
 use spillway_store::StoreError;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::Segment;
-use crate::{block::HashSet32, error};
+use crate::{block::HashSet32, connect::WriterConnection, error};
 
 /// Pairs a page, some 2 kB.
 const PAIRS_A_PAGE: usize = 512;
@@ -27,7 +27,7 @@ pub(crate) const LOOK_UP: &str = "SELECT first_block, (
      ORDER BY id";
 
 /// Writes a run of all blocks whose hashes are in memory, and lets go of them.
-pub(crate) async fn fold(segment: &Segment, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(crate) async fn fold(segment: &Segment, connection: &mut WriterConnection) -> Result<(), StoreError> {
     let recent: Vec<(u64, HashSet32)> = segment.state.read().expect("no panic while it was held").recent.clone();
     let (Some((first, _)), Some((last, _))) = (recent.first(), recent.last()) else { return Ok(()) };
     let (first, last) = (*first, *last);
@@ -74,8 +74,8 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-async fn write(connection: &mut SqliteConnection, pages: &[Page], first: u64, last: u64) -> Result<(), sqlx::Error> {
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+async fn write(connection: &mut WriterConnection, pages: &[Page], first: u64, last: u64) -> Result<(), sqlx::Error> {
+    let mut tx = connection.begin().await?;
     let run: i64 = sqlx::query_scalar("INSERT INTO trace_run (first_block, last_block) VALUES (?, ?) RETURNING id")
         .bind(first as i64)
         .bind(last as i64)
@@ -90,7 +90,9 @@ async fn write(connection: &mut SqliteConnection, pages: &[Page], first: u64, la
             .await?;
     }
     sqlx::query("DELETE FROM block_traces WHERE block <= ?").bind(last as i64).execute(&mut *tx).await?;
-    tx.commit().await
+    tx.commit().await?;
+    connection.committed();
+    Ok(())
 }
 
 /// Adds the blocks of all runs that may hold the hash. A page that does not decode is named in the log, and the others are used.

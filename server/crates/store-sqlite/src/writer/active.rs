@@ -3,12 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use spillway_store::StoreError;
-use sqlx::{Connection, SqliteConnection};
 
 use super::{Codec, Failure, SealedBlock, operations::OperationNumbers, plan::Source};
 use crate::{
     OpenOptions, Synchronous, catalogue,
-    connect::{self, Purpose},
+    connect::{Purpose, WriterConnection},
     error, open,
     segment::{Segment, Totals, runs},
 };
@@ -16,7 +15,7 @@ use crate::{
 /// The segment, the one connection that writes it, and what encoding keeps.
 pub(super) struct Active {
     segment: Arc<Segment>,
-    connection: SqliteConnection,
+    connection: WriterConnection,
     /// On a blocking thread while blocks are encoded.
     codec: Option<Box<Codec>>,
     size_bytes: u64,
@@ -32,10 +31,10 @@ impl Active {
     }
 
     pub(super) async fn reopen(segment: Arc<Segment>, synchronous: Synchronous) -> Result<Self, StoreError> {
-        let mut connection = connect::writer(&segment.path, Purpose::Blocks, synchronous).await?;
+        let mut connection = WriterConnection::open(&segment.path, Purpose::Blocks, synchronous).await?;
         let size_bytes =
             std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
-        let codec = Box::new(Codec::new(OperationNumbers::load(&mut connection, &segment.file()).await?));
+        let codec = Box::new(Codec::new(OperationNumbers::load(connection.statement(), &segment.file()).await?));
         Ok(Self { segment, connection, codec: Some(codec), size_bytes })
     }
 
@@ -44,10 +43,8 @@ impl Active {
         runs::fold(&self.segment, &mut self.connection).await
     }
 
-    pub(super) async fn close(mut self) -> Result<(), StoreError> {
-        let failed = || error::sql(format!("checkpoint {}", self.segment.path.display()));
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await.map_err(failed())?;
-        self.connection.close().await.map_err(failed())
+    pub(super) async fn close(self) -> Result<(), StoreError> {
+        self.connection.close().await.map_err(error::sql(format!("checkpoint {}", self.segment.path.display())))
     }
 
     /// Writes a run when enough blocks have come together. A failure costs memory, nothing else: the next commit tries again.
@@ -78,7 +75,9 @@ impl Active {
         let mut codec = match self.codec.take() {
             Some(codec) => codec,
             // The last one was lost in a panic, and numbers that it gave may not have been committed.
-            None => Box::new(Codec::new(OperationNumbers::load(&mut self.connection, &self.segment.file()).await?)),
+            None => {
+                Box::new(Codec::new(OperationNumbers::load(self.connection.statement(), &self.segment.file()).await?))
+            }
         };
         let sealing = tokio::task::spawn_blocking(move || {
             let sealed = codec.seal(&sources);
@@ -136,7 +135,7 @@ fn sum(mut totals: Totals, blocks: &[&SealedBlock]) -> Totals {
 }
 
 async fn insert_all(
-    connection: &mut SqliteConnection,
+    connection: &mut WriterConnection,
     file: &str,
     operations: &OperationNumbers,
     blocks: &[&SealedBlock],
@@ -144,7 +143,7 @@ async fn insert_all(
     totals: &Totals,
 ) -> Result<(), Failure> {
     let failed = || Failure::sql(format!("commit spans to {file}"));
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+    let mut tx = connection.begin().await.map_err(failed())?;
     for operation in operations.added() {
         sqlx::query("INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)")
             .bind(operation.id)
@@ -193,5 +192,7 @@ async fn insert_all(
     .execute(&mut *tx)
     .await
     .map_err(failed())?;
-    tx.commit().await.map_err(failed())
+    tx.commit().await.map_err(failed())?;
+    connection.committed();
+    Ok(())
 }

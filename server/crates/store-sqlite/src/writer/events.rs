@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use spillway_model::event::{Event, EventBody};
 use spillway_store::{Write, WriteOutcome};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::Failure;
 use crate::store::Database;
@@ -21,7 +21,7 @@ type Content = [u8; 16];
 pub(super) async fn commit(history: &Database, writes: &[Write]) -> Result<Vec<WriteOutcome>, Failure> {
     let failed = || Failure::sql(format!("commit events to {}", history.path.display()));
     let mut connection = history.writer.lock().await;
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+    let mut tx = connection.begin().await.map_err(failed())?;
     let mut outcomes = Vec::new();
     for write in writes {
         if let Write::Events { source, events, received_at_ns } = write {
@@ -29,6 +29,7 @@ pub(super) async fn commit(history: &Database, writes: &[Write]) -> Result<Vec<W
         }
     }
     tx.commit().await.map_err(failed())?;
+    connection.committed();
     Ok(outcomes)
 }
 

@@ -1,6 +1,6 @@
 //! Spans: writing, reading, searching, replaying, forgetting.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use spillway_model::{batch::SpanBatch, identity::TraceId};
@@ -297,5 +297,29 @@ pub fn retention_keeps_what_is_newer<E: Engine>(make: &impl Fn() -> E) {
         }
         let outcomes = commit(&mut writer, &newer, 3).await;
         assert!(outcomes.iter().all(|outcome| *outcome == WriteOutcome::Repeated), "{outcomes:?}");
+    });
+}
+
+/// Pages that end early, one after the other, are together what one long search finds.
+pub fn a_deadline_shortens_pages_and_loses_nothing<E: Engine>(make: &impl Fn() -> E) {
+    check(24, (generate::history(8, 40), generate::query()), async |(history, query)| {
+        let writes = writes(&history);
+        let engine = make();
+        let (store, mut writer) = engine.open().await;
+        commit(&mut writer, &writes, 1).await;
+        let expected = pages(&oracle(&writes).await, &query).await.concat();
+
+        let mut query = TraceQuery { deadline: Some(Duration::ZERO), ..query };
+        let mut found = Vec::new();
+        for _ in 0..1_000 {
+            let page = store.search(&query).await.expect("a search is answered");
+            assert!(page.complete || page.next.is_some(), "a page that ended early goes on");
+            found.extend(page.traces);
+            query.cursor = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{query:?}");
     });
 }
