@@ -46,7 +46,9 @@ async fn outcome(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_configuration_is_refused_with_a_clear_line_and_code_64() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
+    /// Arguments, variables and what the line must say.
+    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+    let cases: [Case; 6] = [
         (&["serve", "--listen", "7070"], &[], "`7070` for `listen` from the command line"),
         (&["serve"], &[("SPILLWAY_LISTN", "off")], "did you mean `listen`?"),
         (&["serve", "--config", "missing.toml"], &[], "missing.toml"),

@@ -60,7 +60,7 @@ pub struct Metrics {
     pub connections_refused: AtomicU64,
     /// Connections that are open.
     pub connections: AtomicI64,
-    /// Batches that the live map could not take in time and will learn from the store.
+    /// Batches that the live map had to leave out because it could not keep up; they are stored all the same.
     pub live_missed: AtomicU64,
     redacted: Mutex<BTreeMap<String, u64>>,
 }

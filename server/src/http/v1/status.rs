@@ -41,7 +41,7 @@ pub async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
 /// `GET /metrics`: Prometheus text format.
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
     let usage = app.store.usage().await?;
-    let gauges = [
+    let mut gauges = vec![
         ("spillway_store_spans", "Spans that are stored.", usage.spans as f64),
         ("spillway_store_bytes", "Bytes on disk.", usage.bytes as f64),
         (
@@ -50,6 +50,14 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiErr
             app.ingest.budget_left_bytes() as f64,
         ),
     ];
+    gauges.extend(app.control.metrics());
+    let live = app.live.stats();
+    gauges.extend([
+        ("spillway_live_subscribers", "Streams of the live map that are open.", app.live.subscribers() as f64),
+        ("spillway_live_late", "Observations that came too late for the live window.", live.late as f64),
+        ("spillway_live_ahead", "Observations from clocks that are ahead.", live.ahead as f64),
+        ("spillway_live_refused", "Nodes, instances and breakers that found no room on the map.", live.refused as f64),
+    ]);
     Ok((
         StatusCode::OK,
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
