@@ -185,3 +185,6 @@ impl From<StoreError> for Failure {
         Self { error, poisons: false }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::{
 /// The segment, the one connection that writes it, and what encoding keeps.
 pub(super) struct Active {
     segment: Arc<Segment>,
-    connection: WriterConnection,
+    pub(super) connection: WriterConnection,
     /// On a blocking thread while blocks are encoded.
     codec: Option<Box<Codec>>,
     size_bytes: u64,

@@ -34,6 +34,9 @@ impl From<ValueRef<'_>> for PlainValue {
 /// Attributes in the sender's order.
 pub type PlainAttributes = Vec<(String, PlainValue)>;
 
+/// Trace, span, tracestate, flags, dropped attributes, attributes.
+pub type PlainLink = ([u8; 16], [u8; 8], String, u32, u32, PlainAttributes);
+
 /// One span.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each field is that of the same name in the model")]
@@ -52,7 +55,7 @@ pub struct PlainSpan {
     pub dropped: [u32; 3],
     pub attributes: PlainAttributes,
     pub events: Vec<(u64, String, u32, PlainAttributes)>,
-    pub links: Vec<([u8; 16], [u8; 8], String, u32, u32, PlainAttributes)>,
+    pub links: Vec<PlainLink>,
     pub scope: (String, String, String, u32, PlainAttributes),
     pub resource: (Vec<String>, Vec<u8>, u32, PlainAttributes),
 }
