@@ -129,6 +129,7 @@ fn move_counters(state: RwSignal<Remote<DemoState>>) -> Markup {
             <dt>"requests offered"</dt><dd>{move || of(|state| format::count(state.offered))}</dd>
             <dt>"checkouts tried"</dt><dd>{move || of(|state| format::count(state.checkouts))}</dd>
             <dt>"of these went well"</dt><dd>{move || of(share)}</dd>
+            <dt>"p99 of a checkout, last 15 s"</dt><dd>{move || of(|state| format::millis(state.checkout_p99_ms))}</dd>
         </dl>
     }
 }

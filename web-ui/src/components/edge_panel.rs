@@ -3,7 +3,7 @@
 use crate::markup::{Markup, view};
 use leptos::prelude::*;
 use spillway_api::{Edge, EdgeKey, EdgeSeries, EdgeSide};
-use spillway_view::{format, incident, query::Query, selection::Selection, words};
+use spillway_view::{chart, format, incident, query::Query, selection::Selection, words};
 
 use super::{
     icon,
@@ -74,7 +74,10 @@ fn facts(edge: &Edge) -> String {
 }
 
 fn signals(edge: &Edge, series: Loader<EdgeSeries>) -> Markup {
-    let points = series.remote.with(|remote| remote.value().map(|series| series.points.clone())).unwrap_or_default();
+    let points = series
+        .remote
+        .with(|remote| remote.value().map(|series| chart::from_first(&series.points).to_vec()))
+        .unwrap_or_default();
     let values = |read: fn(&spillway_api::SeriesPoint) -> Option<f64>| points.iter().map(read).collect::<Vec<_>>();
     let sick = edge.error_ratio.is_some_and(|ratio| ratio >= incident::SICK_RATIO);
     let row =

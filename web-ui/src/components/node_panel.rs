@@ -6,8 +6,8 @@ use spillway_api::{
     DecisionList, DecisionState, Edge, EventList, Node, NodeKind, ServiceHealth, ServiceSeries, TraceList,
 };
 use spillway_view::{
-    breakers, decision, format, incident, query::Query, range::Range, selection::Selection, trace_search::TraceSearch,
-    words,
+    breakers, chart, decision, format, incident, query::Query, range::Range, selection::Selection,
+    trace_search::TraceSearch, words,
 };
 
 use super::{
@@ -103,7 +103,8 @@ fn head(node: &Node) -> Markup {
 }
 
 fn state_words(node: &Node) -> Markup {
-    let mut lines: Vec<String> = node.health_reason.iter().chain(&node.reported_health).cloned().collect();
+    let mut lines: Vec<String> = node.health_reason.iter().cloned().collect();
+    lines.extend(node.reported_health.as_ref().map(|reported| format!("Its instances say: {reported}.")));
     lines.dedup();
     if node.stale {
         lines.push(format!("Nothing has come from it since {}.", clock::when(node.last_seen_at)));
@@ -120,8 +121,10 @@ fn state_words(node: &Node) -> Markup {
 fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>) -> Markup {
     let draw = move || {
         let node = node.get()?;
-        let points =
-            series.remote.with(|remote| remote.value().map(|series| series.points.clone())).unwrap_or_default();
+        let points = series
+            .remote
+            .with(|remote| remote.value().map(|series| chart::from_first(&series.points).to_vec()))
+            .unwrap_or_default();
         let values = |read: fn(&spillway_api::SeriesPoint) -> Option<f64>| points.iter().map(read).collect::<Vec<_>>();
         let mark = incident::onset(&points).and_then(|onset| {
             let (first, last) = (points.first()?.at.unix_ms(), points.last()?.at.unix_ms());

@@ -55,9 +55,12 @@ pub fn span_row(span: &Span, row: &Row, at: usize, folded: bool, selected: bool,
     });
     // Where the error began is loud; those that only passed it on keep their colour and get a mark.
     let tone = if failed && row.failed_below == 0 { "failing".to_owned() } else { format!("service-{colour}") };
-    // The number stands where there is room: right of the bar, or left of it when the bar ends at the edge.
-    let side = if row.left + row.width > 0.8 { "before" } else { "after" };
-    let place = if side == "before" { row.left } else { row.left + row.width };
+    // The number stands where there is room: right of the bar, left of it when the bar ends at the edge, else in it.
+    let (side, place) = match (row.left, row.left + row.width) {
+        (_, end) if end <= 0.86 => ("after", end),
+        (begin, _) if begin >= 0.12 => ("before", begin),
+        (_, end) => ("inside", end),
+    };
     view! {
         <div
             class="span"

@@ -47,7 +47,7 @@ pub fn time_strip(live: Live, address: Address, selected: Memo<Option<Selection>
         <div class="strip" data-testid="time-strip">
             <p class="strip__head">
                 <strong>{name}</strong>
-                <span class="strip__note">"requests of the last 30 min, failed in orange · click for the map of that moment"</span>
+                <span class="strip__note">"requests, failed ones in orange · click for the map of that moment"</span>
             </p>
             {bars}
         </div>
@@ -68,12 +68,12 @@ fn subject(topology: &Topology, wanted: Option<&str>) -> Option<(String, String)
 }
 
 fn draw(series: &ServiceSeries, address: Address) -> Markup {
-    let points: Vec<(Option<f64>, Option<f64>)> =
-        series.points.iter().map(|point| (point.rate, point.error_ratio)).collect();
-    let ends = (series.points.first().map(|point| point.at), series.points.last().map(|point| point.at));
+    let shown = chart::from_first(&series.points);
+    let points: Vec<(Option<f64>, Option<f64>)> = shown.iter().map(|point| (point.rate, point.error_ratio)).collect();
+    let ends = (shown.first().map(|point| point.at), shown.last().map(|point| point.at));
     let bars = chart::bars(&points)
         .into_iter()
-        .zip(&series.points)
+        .zip(shown)
         .filter_map(|(bar, point)| bar.map(|bar| (bar, point.clone())))
         .map(|(bar, point)| {
             let at = point.at;

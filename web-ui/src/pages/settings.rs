@@ -49,7 +49,7 @@ pub fn settings() -> Markup {
                 {status}
                 <section class="block">
                     <h2 class="block__title">"Send data"</h2>
-                    {move || ways.get().map(|ways| ways_tabs(ways))}
+                    {move || ways.get().map(ways_tabs)}
                 </section>
             </div>
         </main>
@@ -95,10 +95,11 @@ fn facts(status: &Status) -> Markup {
         let rows = reasons.into_iter().map(|(source, reason, count)| view! { <tr><th scope="row">{source}</th><td>{reason}</td><td class="num">{format::count(count)}</td></tr> }).collect::<Vec<_>>();
         view! { <h3 class="panel__heading">"Refused, by reason"</h3><table class="table table--small"><tbody>{rows}</tbody></table> }
     });
-    let redacted = if status.redacted.is_empty() {
+    let masked: Vec<(&String, &u64)> = status.redacted.iter().filter(|(_, count)| **count > 0).collect();
+    let redacted = if masked.is_empty() {
         view! { <p class="panel__facts">"Nothing had to be masked since the start."</p> }
     } else {
-        let rows = status.redacted.iter().map(|(rule, count)| view! { <tr><th scope="row">{rule.clone()}</th><td class="num">{format::count(*count)}</td></tr> }).collect::<Vec<_>>();
+        let rows = masked.into_iter().map(|(rule, count)| view! { <tr><th scope="row">{rule.replace('_', " ")}</th><td class="num">{format::count(*count)}</td></tr> }).collect::<Vec<_>>();
         view! { <table class="table table--small"><tbody>{rows}</tbody></table> }
     };
     let per_span = (status.spans_stored > 0)

@@ -49,7 +49,7 @@ pub fn topology() -> Markup {
         }
         Filling::Map => map(live, address, selected),
     };
-    let demo = move || (selected.with(Option::is_none) && panel.get().as_deref() == Some("demo")).then(|| demo_panel());
+    let demo = move || (selected.with(Option::is_none) && panel.get().as_deref() == Some("demo")).then(demo_panel);
     view! {
         <main class="page page--split" data-page="topology">
             <div class="page__main topology">{content}</div>

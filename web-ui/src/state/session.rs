@@ -80,6 +80,8 @@ impl Session {
             Ok(answer) if answer.required && !answer.signed_in => State::TokenNeeded,
             Ok(answer) => State::Open { required: answer.required },
             Err(Failure::SignInNeeded) => State::TokenNeeded,
+            // A server that is away for a moment must not take the page away: the connection pill tells that.
+            Err(_) if matches!(self.state.get_untracked(), State::Open { .. }) => return,
             Err(failure) => State::Unreachable(failure),
         };
         // Equal states must not rebuild the whole page.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use spillway_api::SeriesPoint;
+
 /// The largest value worth a scale: at least `floor`, so that noise near zero is not blown up.
 pub fn ceiling(values: &[Option<f64>], floor: f64) -> f64 {
     values.iter().flatten().copied().filter(|value| value.is_finite()).fold(floor, f64::max)
@@ -33,6 +35,13 @@ pub fn line(values: &[Option<f64>], width: f64, height: f64, ceiling: f64) -> St
         pen_down = true;
     }
     path
+}
+
+/// The points from where there is something to show, at least the last third of them: a server that started two minutes
+/// ago would otherwise show a chart that is nearly all empty.
+pub fn from_first(points: &[SeriesPoint]) -> &[SeriesPoint] {
+    let first = points.iter().position(|point| point.rate.is_some()).unwrap_or(0);
+    &points[first.min(points.len() / 3 * 2)..]
 }
 
 /// One bar of the strip under the map.
@@ -97,6 +106,26 @@ mod tests {
         assert_eq!(line(&[], 40.0, 10.0, 1.0), "");
         assert_eq!(line(&[None, None], 40.0, 10.0, 1.0), "");
         assert_eq!(ceiling(&[None, Some(f64::NAN)], 1.0), 1.0);
+    }
+
+    #[test]
+    fn a_chart_begins_where_there_is_something_but_keeps_a_third() {
+        let points = |first: usize| {
+            let point = |index: usize| SeriesPoint {
+                at: spillway_api::Timestamp::from_unix_ms(index as i64),
+                rate: (index >= first).then_some(1.0),
+                error_ratio: None,
+                p50_ms: None,
+                p95_ms: None,
+                p99_ms: None,
+            };
+            (0..9).map(point).collect::<Vec<_>>()
+        };
+
+        for (first, kept) in [(0, 9), (4, 5), (8, 3), (99, 9)] {
+            assert_eq!(from_first(&points(first)).len(), kept, "from {first}");
+        }
+        assert_eq!(from_first(&[]), []);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub fn ways(status: &Status, origin: &str) -> Vec<Way> {
             id: "demo",
             title: "Demo",
             about: "No system at hand? This starts a small shop of real services that sends to this server.".to_owned(),
-            commands: if http.ends_with(":7070") { "spillway demo".to_owned() } else { format!("spillway demo --target {http}") },
+            commands: if http.ends_with(":7070") { "spillway demo".to_owned() } else { format!("spillway demo --spillway-url {http}") },
         },
         Way {
             id: "python",
@@ -142,7 +142,7 @@ mod tests {
         );
 
         assert_eq!(ways.iter().map(|way| way.id).collect::<Vec<_>>(), ["demo", "python", "node", "webhook", "grpc"]);
-        assert_eq!(ways[0].commands, "spillway demo --target http://127.0.0.1:9000");
+        assert_eq!(ways[0].commands, "spillway demo --spillway-url http://127.0.0.1:9000");
         assert!(ways[1].commands.contains("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9001\n"));
         assert!(ways[3].commands.starts_with("curl http://127.0.0.1:9000/webhooks/spillway "));
         assert!(ways[4].commands.contains("http://127.0.0.1:9002"));
