@@ -243,7 +243,7 @@ impl Server {
     fn memory_mb(&self, what: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
     }
 }
 
