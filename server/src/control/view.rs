@@ -178,7 +178,7 @@ pub(super) fn cursor(row: &DecisionRow) -> String {
     format!("{}.{}", row.began_at_ns, row.id)
 }
 
-/// Reads what [`cursor`] wrote.
+/// Reads the cursor of a page.
 pub fn parse_cursor(text: &str) -> Option<(i64, String)> {
     let (began_at_ns, id) = text.split_once('.')?;
     Some((began_at_ns.parse().ok()?, id.to_owned()))

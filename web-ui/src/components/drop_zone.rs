@@ -36,7 +36,7 @@ enum Upload {
 }
 
 /// The server's own limit; a larger file is refused before it is sent.
-const MOST_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
+const MOST_BYTES: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// Takes a `.wasm` file and calls `stored` with what became of it.
 pub fn drop_zone(stored: Callback<Plugin>) -> Markup {

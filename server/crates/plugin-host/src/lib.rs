@@ -2,7 +2,7 @@
 //!
 //! An upload passes three gates, each of which answers with one sentence when it says no:
 //!
-//! 1. [`validate`] looks at the bytes: is this a rule of the contract `spillway:rule` at all?
+//! 1. [`validate()`] looks at the bytes: is this a rule of the contract `spillway:rule` at all?
 //! 2. [`CompileWorker`] compiles it in a child process that may crash, hang or eat memory without harm.
 //! 3. [`Host::self_test`] lets it describe itself and evaluate made-up systems, twice, with equal results.
 //!

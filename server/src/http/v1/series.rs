@@ -65,10 +65,13 @@ impl Range {
         let steps = (self.to_s - self.from_s).div_euclid(step) + 1;
         let mut points: Vec<api::SeriesPoint> = (0..steps).map(|index| empty(self.from_s + index * step)).collect();
         for point in rollup {
-            let index = usize::try_from((point.at_s - self.from_s).div_euclid(step));
-            if let Some(place) = index.ok().and_then(|index| points.get_mut(index)) {
-                let aggregate = &point.aggregate;
-                place.rate = Some(aggregate.count.max(0) as f64 / f64::from(self.step_s));
+            // Where only a coarser resolution is still stored, its mean holds for every step that it covers.
+            let covered = (point.at_s - self.from_s).div_euclid(step)
+                ..=(point.at_s + i64::from(point.length_s) - 1 - self.from_s).div_euclid(step);
+            let aggregate = &point.aggregate;
+            for index in covered.filter_map(|index| usize::try_from(index).ok()) {
+                let Some(place) = points.get_mut(index) else { break };
+                place.rate = Some(aggregate.count.max(0) as f64 / f64::from(point.length_s));
                 place.error_ratio = aggregate.error_ratio();
                 place.p50_ms = aggregate.histogram.quantile_ms(0.5);
                 place.p95_ms = aggregate.histogram.quantile_ms(0.95);
