@@ -6,7 +6,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::process::Process;
+use super::{
+    alone::{Place, among_others},
+    process::Process,
+};
 
 /// From start to the last `listening` line. The aim is 2 s; this only ends a test that hangs.
 const READY: Duration = Duration::from_secs(30);
@@ -22,6 +25,7 @@ pub struct Server {
     pub otlp_grpc: String,
     process: Process,
     data: TempDir,
+    _place: Option<Place>,
 }
 
 impl Server {
@@ -45,6 +49,7 @@ impl Server {
     }
 
     async fn launch(data: TempDir, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let place = among_others().await;
         let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));
         // The settings of whoever runs the tests must not decide how they end.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPILLWAY_")) {
@@ -67,7 +72,7 @@ impl Server {
             })
             .await;
         let [http, otlp_http, otlp_grpc] = addresses.map(Option::unwrap);
-        Self { http, otlp_http, otlp_grpc, process, data }
+        Self { http, otlp_http, otlp_grpc, process, data, _place: place }
     }
 
     /// The address of a path on the main listener.
