@@ -10,8 +10,9 @@ const MAY: &[(&str, &[&str])] = &[
     ("spillway-api", &[]),
     ("spillway-layout", &[]),
     ("spillway-decode", &["spillway-model"]),
-    ("spillway-store", &["spillway-model"]),
-    ("spillway-store-sqlite", &["spillway-model", "spillway-store"]),
+    ("spillway-query", &["spillway-model"]),
+    ("spillway-store", &["spillway-model", "spillway-query"]),
+    ("spillway-store-sqlite", &["spillway-model", "spillway-query", "spillway-store"]),
     ("spillway-plugin-host", &["spillway-model"]),
     ("spillway-enforcer", &["spillway-api", "spillway-model"]),
     ("spillway-demo", &["spillway-api", "spillway-enforcer"]),
@@ -19,7 +20,7 @@ const MAY: &[(&str, &[&str])] = &[
 
 /// What a pure crate must not reach: clocks, randomness, runtimes and databases.
 const IMPURE: &[&str] = &["tokio", "rand", "hyper", "axum", "sqlx", "wasmtime"];
-const PURE: &[&str] = &["spillway-model", "spillway-api", "spillway-decode", "spillway-layout"];
+const PURE: &[&str] = &["spillway-model", "spillway-api", "spillway-decode", "spillway-layout", "spillway-query"];
 
 fn dependencies() -> BTreeMap<String, Vec<String>> {
     let output = Command::new(env!("CARGO"))
@@ -66,6 +67,7 @@ fn the_interface_is_an_ordinary_client_of_the_public_api() {
     let of_server = [
         "spillway",
         "spillway-model",
+        "spillway-query",
         "spillway-store",
         "spillway-store-sqlite",
         "spillway-decode",
