@@ -5,10 +5,12 @@
 //! names is comparing two integers. Every field and value type of OTLP is kept.
 
 mod builder;
+mod copy;
 mod rewrite;
 mod view;
 
 pub use builder::{Mark, SpanBatchBuilder};
+pub use copy::{Copied, Distinct};
 pub use view::{Attributes, EventView, LinkView, ScopeView, SpanView, ValueRef};
 
 use crate::identity::{SpanId, TraceId};

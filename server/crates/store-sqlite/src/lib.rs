@@ -1,8 +1,8 @@
 //! The embedded engine: SQLite files of compressed span blocks.
 //!
-//! Three kinds of files, so that no invariant spans two of them: `control.db` (plugins, settings, audit), `history.db` (events,
-//! decisions, rollups) and `segments/NNNNNN.db` (spans, rolled by size or age, expired by deleting the file). Each file has one
-//! connection that writes and a few that only read.
+//! Kinds of files, so that no invariant spans two of them but one mark (see `compact.rs`): `control.db` (plugins, settings, audit),
+//! `history.db` (events, decisions, rollups), `fresh/NNNNNN.db` (the log of commits: spans as they came) and `segments/NNNNNN.db` (spans sorted
+//! by trace, rolled by size or age, expired by deleting the file). Each file has one connection that writes and a few that only read.
 //!
 //! Statements are text in this crate, run through sqlx's functions, not through its macros: the macros need a database or a cache of
 //! descriptions at build time, and what they would check (that every statement fits the schema) the contract suite
@@ -11,6 +11,7 @@
 pub mod block;
 
 mod catalogue;
+mod compact;
 mod connect;
 mod control;
 mod decisions;

@@ -18,6 +18,7 @@ use crate::{
     error,
     migrate::{self, Schema},
     rollups,
+    segment::Kind,
     store::{Database, Inner},
 };
 
@@ -41,10 +42,20 @@ pub enum Synchronous {
 pub struct OpenOptions {
     /// What a commit waits for.
     pub synchronous: Synchronous,
-    /// A segment that has grown to this is closed.
+    /// A compacted file that has grown to this is closed.
     pub segment_bytes: u64,
-    /// A segment whose first spans arrived longer ago than this is closed.
+    /// A compacted file whose first spans arrived longer ago than this is closed.
     pub segment_age: Duration,
+    /// A file of the log that has grown to this is closed; it is deleted when all of it is compacted.
+    pub fresh_bytes: u64,
+    /// A file of the log whose first spans arrived longer ago than this is closed.
+    pub fresh_age: Duration,
+    /// Spans are compacted when they arrived longer ago than this: traces are whole by then, and no replay wants them any more.
+    pub compact_after: Duration,
+    /// How many spans are compacted at a time, if as many wait: decoded they take some 400 bytes each.
+    pub compact_spans: usize,
+    /// Spans that wait longer than this are compacted however few there are.
+    pub compact_within: Duration,
     /// Blocks whose trace index is kept in memory, 2 kB each, before it is written as a sorted run.
     pub blocks_a_run: usize,
 }
@@ -55,6 +66,12 @@ impl Default for OpenOptions {
             synchronous: Synchronous::Full,
             segment_bytes: 1 << 30,
             segment_age: Duration::from_secs(24 * 3600),
+            fresh_bytes: 64 << 20,
+            fresh_age: Duration::from_secs(3600),
+            // The live map is rebuilt from the last 60 s, and the pairing is warmed up with 60 s.
+            compact_after: Duration::from_secs(90),
+            compact_spans: 1 << 16,
+            compact_within: Duration::from_secs(600),
             blocks_a_run: 1_024,
         }
     }
@@ -67,17 +84,20 @@ impl SqliteStore {
     /// [`StoreError::Conflict`] when another process has it open, [`StoreError::TooNew`] when a newer program wrote it.
     pub async fn open(dir: impl AsRef<Path>, options: OpenOptions) -> Result<(Self, SqliteWriter), StoreError> {
         let dir = dir.as_ref();
-        let segments = dir.join("segments");
         create_private(dir)?;
-        create_private(&segments)?;
+        for kind in [Kind::Fresh, Kind::Compacted] {
+            create_private(&kind.folder(dir))?;
+        }
         let lock = lock(dir)?;
         let control = open_rows(&dir.join("control.db"), Schema::Control, options.synchronous, 2).await?;
         let history = open_rows(&dir.join("history.db"), Schema::History, options.synchronous, 4).await?;
         let remembered = rollups::projected(&history).await?.unwrap_or_default();
-        let catalogue = Catalogue::load(&segments, remembered).await?;
-        sync_dir(&segments)?;
+        let catalogue = Catalogue::load(dir, remembered).await?;
+        for kind in [Kind::Fresh, Kind::Compacted] {
+            sync_dir(&kind.folder(dir))?;
+        }
         sync_dir(dir)?;
-        let inner = Arc::new(Inner::new(dir.to_owned(), lock, control, history, catalogue));
+        let inner = Arc::new(Inner::new(dir.to_owned(), options.clone(), lock, control, history, catalogue));
         let writer = SqliteWriter::open(Arc::clone(&inner), options, remembered).await?;
         Ok((Self::new(inner), writer))
     }

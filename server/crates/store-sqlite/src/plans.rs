@@ -75,7 +75,7 @@ async fn statements_on_segments_use_their_indexes() {
     let digest = spillway_store::RequestDigest([1; 32]);
     let write = spillway_store::Write::Spans { digest, batch, received_at_ns: 1 };
     assert!(spillway_store::Writer::commit(&mut writer, &[write]).await.remove(0).is_ok());
-    let segment = store.inner.catalogue.last().unwrap();
+    let segment = store.inner.catalogue.fresh().pop().unwrap();
     let mut connection = segment.reader().await.unwrap().unwrap();
     let cases: [(&str, &[&str]); 4] = [
         (search::walk::WALK, &["block_by_start"]),

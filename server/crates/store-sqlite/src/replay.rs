@@ -1,4 +1,4 @@
-//! Committed batches in the order of commits.
+//! Committed batches in the order of commits. Only what is fresh: compaction takes what was projected and is older than any replay asks for.
 
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ pub(crate) async fn read(
     let after = after.unwrap_or_default();
     let mut batches = Vec::new();
     let mut spans = 0;
-    for segment in inner.catalogue.all().into_iter().filter(|segment| segment.number >= after.segment) {
-        let mut last = if segment.number == after.segment { after.block } else { 0 };
+    let after = after.max(inner.catalogue.through());
+    for segment in inner.catalogue.fresh().into_iter().filter(|segment| segment.number() >= after.segment) {
+        let mut last = if segment.number() == after.segment { after.block } else { 0 };
         while spans < span_limit || batches.is_empty() {
             let stored = read_blocks(&segment, last, span_limit.saturating_sub(spans)).await?;
             let Some(newest) = stored.last() else { break };
@@ -71,7 +72,7 @@ async fn read_blocks(segment: &Arc<Segment>, after: u64, span_limit: usize) -> R
             .fetch_one(&mut *connection)
             .await
             .map_err(segment.failed("read a block"))?;
-        stored.push(Stored { at: Watermark { segment: segment.number, block: id as u64 }, received_at_ns, data });
+        stored.push(Stored { at: Watermark { segment: segment.number(), block: id as u64 }, received_at_ns, data });
         spans = spans.saturating_add(span_count as usize);
         if spans >= span_limit {
             break;
@@ -96,7 +97,7 @@ fn decode(file: &str, block: Stored) -> Option<ReplayedBatch> {
 
 pub(crate) async fn watermark_before(inner: &Inner, received_at_ns: i64) -> Result<Option<Watermark>, StoreError> {
     let mut before = None;
-    for segment in inner.catalogue.all() {
+    for segment in inner.catalogue.fresh() {
         let totals = segment.totals();
         if totals.blocks == 0 {
             continue;
@@ -109,18 +110,18 @@ pub(crate) async fn watermark_before(inner: &Inner, received_at_ns: i64) -> Resu
                 .await
                 .map_err(segment.failed("find a time of arrival"))?;
             if let Some(first) = first {
-                return Ok(Some(Watermark { segment: segment.number, block: first as u64 - 1 }));
+                return Ok(Some(Watermark { segment: segment.number(), block: first as u64 - 1 }));
             }
         }
-        before = Some(Watermark { segment: segment.number, block: totals.last_block });
+        before = Some(Watermark { segment: segment.number(), block: totals.last_block });
     }
     Ok(before)
 }
 
 /// When the newest block at or before that place arrived; `None` when retention has deleted all of them.
 pub(crate) async fn arrival(inner: &Inner, at: Watermark) -> Result<Option<i64>, StoreError> {
-    for segment in inner.catalogue.all().into_iter().rev().filter(|segment| segment.number <= at.segment) {
-        let last = if segment.number == at.segment { at.block } else { u64::MAX };
+    for segment in inner.catalogue.fresh().into_iter().rev().filter(|segment| segment.number() <= at.segment) {
+        let last = if segment.number() == at.segment { at.block } else { u64::MAX };
         let Some(mut connection) = segment.reader().await? else { continue };
         let arrival: Option<i64> =
             sqlx::query_scalar("SELECT received_at_ns FROM block WHERE id <= ? ORDER BY id DESC LIMIT 1")

@@ -2,7 +2,7 @@
 
 use spillway_store::{Retention, RetentionReport, StoreError};
 
-use crate::{SqliteStore, catalogue, error, open, rollups, segment::Segment, store::Database};
+use crate::{SqliteStore, rollups, store::Database};
 
 /// Rows that one statement deletes: the one writer of the file is held for a few milliseconds at a time.
 const ROWS_A_STEP: i64 = 1_000;
@@ -32,43 +32,22 @@ impl Retention for SqliteStore {
     #[tracing::instrument(name = "db.expire", skip_all, err)]
     async fn expire(&self, spans_before_ns: i64, history_before_ns: i64) -> Result<RetentionReport, StoreError> {
         let mut report = RetentionReport::default();
-        let segments = self.inner.catalogue.all();
-        // The last one is the writer's: it is left to be filled, or to age.
-        for segment in segments.split_last().map_or(&[][..], |(_, closed)| closed) {
-            if segment.totals().last_received_at_ns < spans_before_ns {
-                report.bytes += self.delete(segment).await?;
-                report.segments += 1;
+        let catalogue = &self.inner.catalogue;
+        for segments in [catalogue.compacted(), catalogue.fresh()] {
+            // The last one of each is being written: it is left to be filled, or to age.
+            for segment in segments.split_last().map_or(&[][..], |(_, closed)| closed) {
+                if segment.totals().last_received_at_ns < spans_before_ns {
+                    catalogue.remove(segment);
+                    report.segments += 1;
+                }
             }
         }
+        report.bytes += catalogue.sweep().await?;
         for statement in STEPS {
             report.rows += expire_rows(&self.inner.history, statement, history_before_ns).await?;
         }
         report.rows += rollups::expire(&self.inner.history, history_before_ns).await?;
         Ok(report)
-    }
-}
-
-impl SqliteStore {
-    /// Readers that still have the file open go on reading it; new ones do not find it.
-    async fn delete(&self, segment: &Segment) -> Result<u64, StoreError> {
-        let bytes = catalogue::size_bytes(&segment.path);
-        self.inner.catalogue.remove(segment.number);
-        segment.state.write().expect("no panic while it was held").deleted = true;
-        segment.readers.close().await;
-        // The database first: a log without one is swept at the next start, a database without its log would lose commits.
-        for suffix in ["", "-wal", "-shm"] {
-            let mut path = segment.path.as_os_str().to_owned();
-            path.push(suffix);
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error::io(format!("delete {}", segment.path.display()))(source));
-                }
-                _ => {}
-            }
-        }
-        open::sync_dir(&self.inner.segments_dir())?;
-        tracing::info!(segment.number, "spans expired");
-        Ok(bytes)
     }
 }
 

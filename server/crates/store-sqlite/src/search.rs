@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use spillway_model::identity::TraceId;
 use spillway_store::{Cursor, StoreError, TraceFound, TracePage, TraceQuery, Watermark};
 
-use crate::store::Inner;
+use crate::{catalogue::Part, store::Inner};
 
 mod filter;
 mod found;
@@ -28,10 +28,7 @@ const MOST_TRACES: u32 = 1_000;
 type Place = (u64, TraceId);
 
 pub(crate) async fn search(inner: &Inner, query: &TraceQuery) -> Result<TracePage, StoreError> {
-    let newest = inner.catalogue.last().map_or(Watermark::default(), |segment| Watermark {
-        segment: segment.number,
-        block: segment.totals().last_block,
-    });
+    let newest = inner.catalogue.end();
     let bound = query.cursor.map_or(newest, |cursor| cursor.bound);
     if bound > newest {
         return Err(StoreError::InvalidCursor);
@@ -39,8 +36,9 @@ pub(crate) async fn search(inner: &Inner, query: &TraceQuery) -> Result<TracePag
     let until = query.deadline.map(|deadline| Instant::now() + deadline);
     let mut walks = Vec::new();
     let filter = Filter::new(query);
-    for segment in inner.catalogue.all().into_iter().filter(|segment| segment.number <= bound.segment) {
-        walks.push(Walk::new(segment, bound, &filter));
+    let view = inner.catalogue.view(Some(bound));
+    for part in &view {
+        walks.push(Walk::new(part.clone(), &filter));
     }
     let limit = query.limit.clamp(1, MOST_TRACES) as usize;
     let mut search = Search {
@@ -49,6 +47,7 @@ pub(crate) async fn search(inner: &Inner, query: &TraceQuery) -> Result<TracePag
         filter,
         bound,
         until,
+        view,
         walks,
         outlines: Outlines::default(),
         candidates: BTreeMap::new(),
@@ -65,6 +64,8 @@ struct Search<'a> {
     bound: Watermark,
     until: Option<Instant>,
     limit: usize,
+    /// What is read, whatever compaction does meanwhile.
+    view: Vec<Part>,
     walks: Vec<Walk>,
     outlines: Outlines,
     /// Traces that were seen and are not settled, newest first.
@@ -137,7 +138,7 @@ impl Search<'_> {
         let Some(walk) = newest else { return Ok(()) };
         let Some(block) = walk.take() else { return Ok(()) };
         self.page.blocks_read += 1;
-        let Some(outline) = self.outlines.read(self.inner, &walk.segment, block).await? else { return Ok(()) };
+        let Some(outline) = self.outlines.read(self.inner, &walk.part.segment, block).await? else { return Ok(()) };
         let names = self.filter.names(&outline.head);
         for span in 0..outline.head.len() {
             let start = outline.head.start_ns[span];
@@ -175,7 +176,7 @@ impl Search<'_> {
 
     /// The whole trace, summed up; `None` when an earlier page has it.
     async fn look_at(&mut self, place: Place) -> Result<Option<TraceFound>, StoreError> {
-        found::sum_up(self.inner, &mut self.outlines, &self.filter, place.1, self.bound).await
+        found::sum_up(self.inner, &mut self.outlines, &self.filter, place.1, &self.view).await
     }
 
     fn is_late(&self) -> bool {

@@ -58,7 +58,7 @@ impl SpanReader for SqliteStore {
 
     async fn usage(&self) -> Result<Usage, StoreError> {
         let segments = self.inner.catalogue.all();
-        let spans = segments.iter().map(|segment| segment.totals().spans).sum();
+        let spans = segments.iter().map(|segment| segment.spans()).sum();
         let files = [&self.inner.control.path, &self.inner.history.path]
             .into_iter()
             .chain(segments.iter().map(|segment| &segment.path));

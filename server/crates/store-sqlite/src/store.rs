@@ -11,10 +11,13 @@ use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
+    OpenOptions,
     catalogue::Catalogue,
+    compact::Compactor,
     connect::WriterConnection,
     error,
     rollups::{ProjectorState, SubjectCache},
+    writer::Active,
 };
 
 /// Blocks are decoded on threads for blocking work; more at a time than this only takes the processor from ingest.
@@ -52,6 +55,11 @@ pub(crate) struct Inner {
     pub(crate) history: Database,
     pub(crate) catalogue: Catalogue,
     pub(crate) decoders: Semaphore,
+    pub(crate) options: OpenOptions,
+    /// The file of the log that takes commits. Held across awaits on purpose, for one commit, and while compaction deletes the file.
+    pub(crate) active: Mutex<Option<Active>>,
+    /// Held for a step of compaction: there is one at a time.
+    pub(crate) compactor: Mutex<Compactor>,
     /// Held for a step of the projector: there is one at a time.
     pub(crate) projector: Mutex<ProjectorState>,
     /// No await happens while it is held.
@@ -61,9 +69,19 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(crate) fn new(dir: PathBuf, lock: File, control: Database, history: Database, catalogue: Catalogue) -> Self {
+    pub(crate) fn new(
+        dir: PathBuf,
+        options: OpenOptions,
+        lock: File,
+        control: Database,
+        history: Database,
+        catalogue: Catalogue,
+    ) -> Self {
         Self {
             dir,
+            options,
+            active: Mutex::default(),
+            compactor: Mutex::default(),
             control,
             history,
             catalogue,
@@ -72,10 +90,6 @@ impl Inner {
             subjects: SubjectCache::default(),
             _lock: lock,
         }
-    }
-
-    pub(crate) fn segments_dir(&self) -> PathBuf {
-        self.dir.join("segments")
     }
 
     /// Runs work of more than some 500 µs off the async threads, a few at a time.
@@ -102,6 +116,12 @@ impl SqliteStore {
 
     /// Closes all files after a checkpoint, so that the next start has nothing to recover. Without it nothing is lost either.
     pub async fn close(self) {
+        if let Some(target) = self.inner.compactor.lock().await.take() {
+            let file = target.segment().file();
+            if let Err(error) = target.close().await {
+                tracing::warn!(segment.file = file, "cannot finish a file of spans: {error}");
+            }
+        }
         for segment in self.inner.catalogue.all() {
             segment.readers.close().await;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use spillway_model::{
-    batch::{SpanBatch, SpanBatchBuilder, SpanKind},
+    batch::{Copied, Distinct, SpanBatch, SpanBatchBuilder, SpanKind},
     identity::{SpanId, TraceId},
 };
 use spillway_store::StoreError;
@@ -24,11 +24,12 @@ const MOST_SPANS: usize = 200_000;
 /// All spans of a trace, each (span id, kind) once, sorted.
 pub(crate) async fn read(inner: &Inner, id: TraceId) -> Result<Option<SpanBatch>, StoreError> {
     let mut collector = Collector::new(id);
-    for segment in inner.catalogue.all() {
-        let blocks = segment.blocks_with(trace_hash(id)).await?;
+    for part in inner.catalogue.view(None) {
+        let mut blocks = part.segment.blocks_with(trace_hash(id)).await?;
+        blocks.retain(|&block| part.contains(block));
         for blocks in blocks.chunks(BLOCKS_AT_A_TIME) {
-            let Some(data) = read_blocks(&segment, blocks).await? else { break };
-            let file = segment.file();
+            let Some(data) = read_blocks(&part.segment, blocks).await? else { break };
+            let file = part.segment.file();
             collector = inner
                 .decode(move || {
                     for (block, data) in &data {
@@ -61,12 +62,13 @@ async fn read_blocks(segment: &Arc<Segment>, blocks: &[u64]) -> Result<Option<Ve
 struct Collector {
     id: TraceId,
     found: SpanBatchBuilder,
+    distinct: Distinct,
     seen: FxHashSet<(SpanId, SpanKind)>,
 }
 
 impl Collector {
     fn new(id: TraceId) -> Self {
-        Self { id, found: SpanBatchBuilder::new(), seen: FxHashSet::default() }
+        Self { id, found: SpanBatchBuilder::new(), distinct: Distinct::default(), seen: FxHashSet::default() }
     }
 
     /// A block that does not decode is named in the log, and the others are served.
@@ -83,11 +85,11 @@ impl Collector {
             return Ok(());
         }
         let batch = reader.batch_with(head)?;
-        let mut scopes = Vec::new();
+        let mut copied = Copied::default();
         for span in 0..batch.len() {
             let mine = batch.spans.trace_id[span] == self.id && self.found.span_count() < MOST_SPANS;
             if mine && self.seen.insert((batch.spans.span_id[span], batch.spans.kind[span])) {
-                self.found.copy_span(&batch, span, &mut scopes);
+                self.found.copy_span(&batch, span, &mut copied, &mut self.distinct);
             }
         }
         Ok(())
@@ -102,9 +104,9 @@ impl Collector {
         let mut order: Vec<usize> = (0..found.len()).collect();
         order.sort_unstable_by_key(|&span| (columns.start_ns[span], columns.span_id[span], columns.kind[span]));
         let mut sorted = SpanBatchBuilder::new();
-        let mut scopes = Vec::new();
+        let (mut copied, mut distinct) = (Copied::default(), Distinct::default());
         for span in order {
-            sorted.copy_span(&found, span, &mut scopes);
+            sorted.copy_span(&found, span, &mut copied, &mut distinct);
         }
         Some(sorted.finish())
     }

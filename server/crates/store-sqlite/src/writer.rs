@@ -4,19 +4,17 @@ use std::{sync::Arc, time::Instant};
 
 use spillway_store::{StoreError, Watermark, Write, WriteOutcome, Writer};
 
-use crate::{OpenOptions, error, store::Inner};
+use crate::{OpenOptions, error, segment::Kind, store::Inner};
 
 mod active;
 mod codec;
-mod digests;
+pub(crate) mod digests;
 mod events;
-mod operations;
 mod plan;
 
-use active::Active;
+pub(crate) use active::Active;
 use codec::{Codec, SealedBlock};
 use digests::Digests;
-pub(crate) use operations::MOST as MOST_OPERATIONS;
 use plan::{Plan, Slot};
 
 /// Writes spans and events. There is one a store; it is not shared.
@@ -24,7 +22,6 @@ pub struct SqliteWriter {
     inner: Arc<Inner>,
     options: OpenOptions,
     digests: Digests,
-    active: Option<Active>,
     /// Set after a failure that leaves it unknown what is on the disk: nothing may be acknowledged any more.
     poisoned: Option<String>,
 }
@@ -36,32 +33,34 @@ impl SqliteWriter {
         remembered: Watermark,
     ) -> Result<Self, StoreError> {
         let digests = Digests::load(&inner.catalogue).await?;
-        let mut writer = Self { inner, options, digests, active: None, poisoned: None };
-        if let Some(segment) = writer.inner.catalogue.continued(remembered) {
-            writer.active = Some(Active::reopen(segment, writer.options.synchronous).await?);
+        if let Some(segment) = inner.catalogue.continued(remembered) {
+            *inner.active.lock().await = Some(Active::reopen(segment, options.synchronous).await?);
         }
-        Ok(writer)
+        Ok(Self { inner, options, digests, poisoned: None })
     }
 
     /// Closes the file that is written, after a checkpoint. Without it nothing is lost.
     ///
     /// # Errors
     /// [`StoreError`] when the checkpoint fails.
-    pub async fn close(mut self) -> Result<(), StoreError> {
-        match self.active.take() {
+    pub async fn close(self) -> Result<(), StoreError> {
+        match self.inner.active.lock().await.take() {
             Some(active) => active.close().await,
             None => Ok(()),
         }
     }
 
-    /// The segment that takes the next blocks; a new one when the last is full or old.
-    async fn active(&mut self, received_at_ns: i64) -> Result<&mut Active, StoreError> {
-        let full = self.active.as_ref().is_none_or(|active| active.is_full(&self.options, received_at_ns));
-        if full {
-            let dir = self.inner.segments_dir();
-            let next = Active::create(&dir, self.inner.catalogue.next_number(), self.options.synchronous).await?;
+    /// The file that takes the next blocks; a new one when the last is full or old.
+    async fn open_active<'a>(
+        &self,
+        active: &'a mut Option<Active>,
+        received_at_ns: i64,
+    ) -> Result<&'a mut Active, StoreError> {
+        if active.as_ref().is_none_or(|active| active.is_full(&self.options, received_at_ns)) {
+            let name = self.inner.catalogue.next(Kind::Fresh);
+            let next = Active::create(&self.inner.dir, name, self.options.synchronous).await?;
             self.inner.catalogue.insert(Arc::clone(next.segment()));
-            if let Some(mut old) = self.active.replace(next) {
+            if let Some(mut old) = active.replace(next) {
                 let file = old.segment().file();
                 // The spans are safe in it: what is left in its log, or not yet in its index, is found by the next one who opens it.
                 let sealed = old.seal_index().await;
@@ -70,14 +69,16 @@ impl SqliteWriter {
                 }
             }
         }
-        Ok(self.active.as_mut().expect("it was created above"))
+        Ok(active.as_mut().expect("it was created above"))
     }
 
     /// Seals the planned blocks and commits them; a result for each.
     async fn commit_spans(&mut self, plan: &Plan, writes: &[Write]) -> Vec<Result<Watermark, StoreError>> {
         let all = |error: StoreError| plan.blocks.iter().map(|_| Err(error::copy(&error))).collect();
         let blocks_a_run = self.options.blocks_a_run;
-        let active = match self.active(plan.received_at_ns).await {
+        let inner = Arc::clone(&self.inner);
+        let mut active = inner.active.lock().await;
+        let active = match self.open_active(&mut active, plan.received_at_ns).await {
             Ok(active) => active,
             Err(error) => return all(error),
         };
@@ -98,7 +99,7 @@ impl SqliteWriter {
         };
         tracing::debug!(block.count = good.len(), commit.us = begun.elapsed().as_micros() as u64, "spans committed");
         active.fold(blocks_a_run).await;
-        let segment = active.segment().number;
+        let segment = active.segment().number();
         let mut next = first;
         sealed
             .into_iter()

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOp
 
 /// Each commit in a segment of its own.
 fn many_segments() -> OpenOptions {
-    OpenOptions { segment_bytes: 1, ..OpenOptions::default() }
+    OpenOptions { fresh_bytes: 1, ..OpenOptions::default() }
 }
 
 fn spans(number: u8) -> (Write, TraceId) {
@@ -74,7 +74,7 @@ async fn a_segment_that_is_no_database_takes_no_other_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let stored = closed(dir.path(), many_segments(), 3).await;
     for number in [2, 3] {
-        std::fs::write(dir.path().join(format!("segments/{number:06}.db")), vec![7; 8_192]).unwrap();
+        std::fs::write(dir.path().join(format!("fresh/{number:06}.db")), vec![7; 8_192]).unwrap();
     }
 
     let (store, mut writer) = SqliteStore::open(dir.path(), many_segments()).await.unwrap();
@@ -90,11 +90,8 @@ async fn a_segment_that_is_no_database_takes_no_other_with_it() {
 async fn a_damaged_block_is_left_out_and_the_others_are_served() {
     let dir = tempfile::tempdir().unwrap();
     let stored = closed(dir.path(), OpenOptions::default(), 3).await;
-    execute(
-        &dir.path().join("segments/000001.db"),
-        "UPDATE block_data SET data = ZEROBLOB(LENGTH(data)) WHERE block = 2",
-    )
-    .await;
+    execute(&dir.path().join("fresh/000001.db"), "UPDATE block_data SET data = ZEROBLOB(LENGTH(data)) WHERE block = 2")
+        .await;
 
     let (store, _writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
 
@@ -127,7 +124,7 @@ async fn a_commit_that_fails_is_forgotten_and_can_be_sent_again() {
     let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     store_one(&mut writer, 1).await;
     let (write, trace) = spans(2);
-    let mut other = connect(&dir.path().join("segments/000001.db")).await;
+    let mut other = connect(&dir.path().join("fresh/000001.db")).await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
 
     // Waits for the lock as long as the writer may, some five seconds.
@@ -168,7 +165,7 @@ async fn retention_deletes_whole_files_and_a_restart_sweeps_what_a_crash_left() 
     assert_eq!((report.segments, report.bytes), (2, before.bytes - after.bytes));
     assert_eq!(after.spans, 200);
     let files = || {
-        let entries = std::fs::read_dir(dir.path().join("segments")).unwrap();
+        let entries = std::fs::read_dir(dir.path().join("fresh")).unwrap();
         let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.retain(|name| !name.starts_with("000003") && !name.starts_with("000004"));
         names
@@ -182,9 +179,9 @@ async fn retention_deletes_whole_files_and_a_restart_sweeps_what_a_crash_left() 
     assert!(store.trace(stored[3].1).await.unwrap().is_some());
     drop((store, writer));
 
-    std::fs::write(dir.path().join("segments/000001.db-wal"), b"left by a crash").unwrap();
+    std::fs::write(dir.path().join("fresh/000001.db-wal"), b"left by a crash").unwrap();
     let (store, _writer) = SqliteStore::open(dir.path(), many_segments()).await.unwrap();
-    assert!(!dir.path().join("segments/000001.db-wal").exists());
+    assert!(!dir.path().join("fresh/000001.db-wal").exists());
     assert!(store.trace(stored[3].1).await.unwrap().is_some());
 }
 
@@ -196,7 +193,7 @@ async fn only_the_owner_may_look_into_the_data() {
     let dir = parent.path().join("new/data");
     closed(&dir, OpenOptions::default(), 1).await;
 
-    for dir in [dir.clone(), dir.join("segments")] {
+    for dir in [dir.clone(), dir.join("fresh"), dir.join("segments")] {
         assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700, "{}", dir.display());
     }
 }
@@ -210,7 +207,7 @@ async fn lost_segments_do_not_give_their_numbers_away() {
     store_one(&mut writer, 2).await;
     assert!(store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up);
     drop((store, writer));
-    std::fs::remove_dir_all(dir.path().join("segments")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("fresh")).unwrap();
 
     let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     let (at, _) = store_one(&mut writer, 3).await;

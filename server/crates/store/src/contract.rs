@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::{ControlStore, DecisionLog, EventLog, Projector, Retention, RollupReader, SpanReader, Writer};
+use crate::{Compaction, ControlStore, DecisionLog, EventLog, Projector, Retention, RollupReader, SpanReader, Writer};
 
 pub mod control;
 pub mod events;
@@ -22,12 +22,25 @@ pub mod spans;
 /// A place where an engine keeps things, empty at first.
 pub trait Engine: Send + Sync {
     /// Reads.
-    type Store: SpanReader + EventLog + RollupReader + Projector + Retention + ControlStore + DecisionLog + 'static;
+    type Store: SpanReader
+        + EventLog
+        + RollupReader
+        + Projector
+        + Compaction
+        + Retention
+        + ControlStore
+        + DecisionLog
+        + 'static;
     /// Writes.
     type Writer: Writer + 'static;
 
     /// Opens what is there.
     fn open(&self) -> impl Future<Output = (Self::Store, Self::Writer)> + Send;
+
+    /// Does now what the engine does in the background sooner or later, if it does anything: no answer may change by it.
+    fn settle(&self, _: &Self::Store) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     /// Opens it again, as after a restart of the program.
     fn restart(

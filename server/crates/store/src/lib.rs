@@ -4,6 +4,7 @@
 //! changes nothing. Derived data (rollups) follows the committed log by a projector and may lag; reads of spans and events
 //! never do (read-your-writes after an acknowledgement).
 
+pub mod compaction;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod control;
@@ -14,6 +15,7 @@ pub mod memory;
 pub mod rollups;
 pub mod spans;
 
+pub use compaction::{CompactProgress, Compaction};
 pub use control::{
     AuditEntry, ControlStore, DecisionLog, DecisionQuery, DecisionRow, InsertedPlugin, PluginRow, PluginSetting,
     RuleMode, TickRow,

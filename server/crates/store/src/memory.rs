@@ -10,8 +10,8 @@ use std::{
 use spillway_model::{batch::SpanBatch, event::Event, observation::Observation};
 
 use crate::{
-    AuditEntry, DecisionRow, PluginRow, PluginSetting, Retention, RetentionReport, StoreError, StoredEvent, TickRow,
-    Watermark, Write, WriteOutcome, Writer,
+    AuditEntry, CompactProgress, Compaction, DecisionRow, PluginRow, PluginSetting, Retention, RetentionReport,
+    StoreError, StoredEvent, TickRow, Watermark, Write, WriteOutcome, Writer,
 };
 
 mod control;
@@ -126,6 +126,17 @@ impl State {
         }
         let repeated = (events.len() - stored.len()) as u32;
         WriteOutcome::Events { stored, repeated }
+    }
+}
+
+impl Compaction for MemoryStore {
+    /// Plain lists have nothing to gather.
+    async fn compact(&self, _: i64) -> Result<CompactProgress, StoreError> {
+        Ok(CompactProgress::default())
+    }
+
+    fn uncompacted(&self) -> u64 {
+        0
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Mark {
 /// Attributes of one owner stand in consecutive rows: note [`Self::attribute_count`] before the first, then
 /// [`Self::attributes_since`] gives their run. Strings are interned; identifiers are valid within this batch only.
 pub struct SpanBatchBuilder {
-    batch: SpanBatch,
+    pub(super) batch: SpanBatch,
     interned: HashTable<StrId>,
     hasher: BuildHasherDefault<FxHasher>,
 }
@@ -199,96 +199,6 @@ impl SpanBatchBuilder {
     /// The batch.
     pub fn finish(self) -> SpanBatch {
         self.batch
-    }
-
-    /// Copies one span of another batch with everything that hangs on it: how a trace or a block is put together from several batches.
-    ///
-    /// `scopes` remembers, for the batch that spans are copied from, where its scopes went; start with an empty one for
-    /// each batch.
-    pub fn copy_span(&mut self, from: &SpanBatch, span: usize, scopes: &mut Vec<Option<u32>>) {
-        let mut row = from.spans.row(span);
-        row.scope = self.copy_scope(from, row.scope, scopes);
-        row.trace_state = self.intern(from.str(row.trace_state));
-        row.name = self.intern(from.str(row.name));
-        row.status_message = self.intern(from.str(row.status_message));
-        row.attributes = self.copy_attributes(from, row.attributes);
-        let (events, links) = (row.events, row.links);
-        row.events = Run { start: self.event_count(), len: events.len };
-        for event in &from.events[events.range()] {
-            let copied = EventRow {
-                name: self.intern(from.str(event.name)),
-                attributes: self.copy_attributes(from, event.attributes),
-                ..*event
-            };
-            self.event(copied);
-        }
-        row.links = Run { start: self.link_count(), len: links.len };
-        for link in &from.links[links.range()] {
-            let copied = LinkRow {
-                trace_state: self.intern(from.str(link.trace_state)),
-                attributes: self.copy_attributes(from, link.attributes),
-                ..*link
-            };
-            self.link(copied);
-        }
-        self.span(&row);
-    }
-
-    fn copy_scope(&mut self, from: &SpanBatch, scope: u32, scopes: &mut Vec<Option<u32>>) -> u32 {
-        scopes.resize(from.scopes.len(), None);
-        if let Some(copied) = scopes[scope as usize] {
-            return copied;
-        }
-        let source = from.scopes[scope as usize];
-        // Scopes of one resource share its copy.
-        let sibling = scopes
-            .iter()
-            .enumerate()
-            .find_map(|(other, copied)| copied.filter(|_| from.scopes[other].resource == source.resource));
-        let resource = match sibling {
-            Some(copied) => self.batch.scopes[copied as usize].resource,
-            None => {
-                let resource = from.resources[source.resource as usize];
-                let attributes = self.copy_attributes(from, resource.attributes);
-                let schema_url = self.intern(from.str(resource.schema_url));
-                let entity_refs = self.bytes(&from.bytes[resource.entity_refs.range()]);
-                let dropped_attributes = resource.dropped_attributes;
-                self.resource_row(Resource {
-                    attributes,
-                    dropped_attributes,
-                    schema_url,
-                    entity_refs,
-                    ..Resource::default()
-                })
-            }
-        };
-        let copied = Scope {
-            resource,
-            name: self.intern(from.str(source.name)),
-            version: self.intern(from.str(source.version)),
-            attributes: self.copy_attributes(from, source.attributes),
-            dropped_attributes: source.dropped_attributes,
-            schema_url: self.intern(from.str(source.schema_url)),
-        };
-        let copied = self.scope(copied);
-        scopes[scope as usize] = Some(copied);
-        copied
-    }
-
-    fn copy_attributes(&mut self, from: &SpanBatch, run: Run) -> Run {
-        let start = self.attribute_count();
-        for row in run.range() {
-            let key = self.intern(from.str(from.attribute_keys[row]));
-            let value = match from.attribute_values[row] {
-                Value::Str(id) => Value::Str(self.intern(from.str(id))),
-                Value::Bytes(run) => Value::Bytes(self.bytes(&from.bytes[run.range()])),
-                Value::Array(run) => Value::Array(self.bytes(&from.bytes[run.range()])),
-                Value::Map(run) => Value::Map(self.bytes(&from.bytes[run.range()])),
-                plain @ (Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_)) => plain,
-            };
-            self.attribute(key, value);
-        }
-        self.attributes_since(start)
     }
 }
 

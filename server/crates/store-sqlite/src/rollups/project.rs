@@ -79,16 +79,8 @@ impl Projector for SqliteStore {
             *state = ProjectorState::default();
             return Err(error);
         }
-        let newest = self
-            .inner
-            .catalogue
-            .last()
-            .map(|segment| Watermark { segment: segment.number, block: segment.totals().last_block });
-        Ok(ProjectProgress {
-            watermark: Some(watermark),
-            batches: batches.len(),
-            caught_up: newest.is_none_or(|newest| newest <= watermark),
-        })
+        let newest = self.inner.catalogue.end();
+        Ok(ProjectProgress { watermark: Some(watermark), batches: batches.len(), caught_up: newest <= watermark })
     }
 
     async fn warm(&self, projection: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {

@@ -7,13 +7,13 @@ use spillway_model::{
     batch::{SpanKind, SpanStatus},
     identity::{ServiceKey, SpanId, TraceId},
 };
-use spillway_store::{StoreError, TraceFound, Watermark};
+use spillway_store::{StoreError, TraceFound};
 
 use super::{
     filter::Filter,
     outline::{Outline, Outlines},
 };
-use crate::{block::trace_hash, store::Inner};
+use crate::{block::trace_hash, catalogue::Part, store::Inner};
 
 /// Blocks of one trace that are looked at for a page; a trace in more is summed up from its first ones.
 const MOST_BLOCKS: usize = 1_024;
@@ -24,19 +24,19 @@ pub(super) async fn sum_up(
     outlines: &mut Outlines,
     filter: &Filter,
     id: TraceId,
-    bound: Watermark,
+    view: &[Part],
 ) -> Result<Option<TraceFound>, StoreError> {
     let mut spans = Vec::new();
     let mut seen: FxHashSet<(SpanId, SpanKind)> = FxHashSet::default();
     let mut blocks = 0;
-    for segment in inner.catalogue.all().into_iter().filter(|segment| segment.number <= bound.segment) {
-        let last_block = if segment.number == bound.segment { bound.block } else { u64::MAX };
-        for block in segment.blocks_with(trace_hash(id)).await?.into_iter().filter(|block| *block <= last_block) {
+    for part in view {
+        let segment = &part.segment;
+        for block in segment.blocks_with(trace_hash(id)).await?.into_iter().filter(|block| part.contains(*block)) {
             blocks += 1;
             if blocks > MOST_BLOCKS {
                 break;
             }
-            let Some(outline) = outlines.read(inner, &segment, block).await? else { continue };
+            let Some(outline) = outlines.read(inner, segment, block).await? else { continue };
             let Some(mine) = outline.head.traces.iter().position(|trace| *trace == id) else { continue };
             let names = filter.names(&outline.head);
             for span in 0..outline.head.len() {

@@ -9,7 +9,7 @@ use spillway_store::StoreError;
 use crate::{
     block::{BlockError, BlockReader, Head},
     error,
-    segment::Segment,
+    segment::{FileName, Segment},
     store::Inner,
 };
 
@@ -34,7 +34,7 @@ impl Outline {
 
 #[derive(Default)]
 pub(super) struct Outlines {
-    kept: FxHashMap<(u32, u64), Arc<Outline>>,
+    kept: FxHashMap<(FileName, u64), Arc<Outline>>,
 }
 
 impl Outlines {
@@ -45,7 +45,7 @@ impl Outlines {
         segment: &Arc<Segment>,
         block: u64,
     ) -> Result<Option<Arc<Outline>>, StoreError> {
-        let key = (segment.number, block);
+        let key = (segment.name, block);
         if let Some(outline) = self.kept.get(&key) {
             return Ok(Some(Arc::clone(outline)));
         }
@@ -61,7 +61,7 @@ impl Outlines {
             Ok(outline) => Arc::new(outline),
             Err(failed) => {
                 let error = error::corrupt(format!("block {block} of {}", segment.file()))(failed);
-                tracing::error!(segment.number, block, "a block is left out: {error}");
+                tracing::error!(segment.file = segment.file(), block, "a block is left out: {error}");
                 return Ok(None);
             }
         };

@@ -1,13 +1,13 @@
 //! The blocks of one segment, by their last start, falling.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use rustc_hash::FxHashSet;
-use spillway_store::{StoreError, TracePage, Watermark};
+use spillway_store::{StoreError, TracePage};
 use sqlx::SqliteConnection;
 
 use super::filter::Filter;
-use crate::{block::BlockSummary, error, segment::Segment, writer::MOST_OPERATIONS};
+use crate::{block::BlockSummary, catalogue::Part, error, segment::operations};
 
 const BLOCKS_AT_A_TIME: i64 = 64;
 
@@ -20,8 +20,7 @@ struct Position {
 }
 
 pub(super) struct Walk {
-    pub(super) segment: Arc<Segment>,
-    last_block: i64,
+    pub(super) part: Part,
     from_ns: i64,
     last_ns: i64,
     position: Position,
@@ -34,27 +33,25 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(segment: Arc<Segment>, bound: Watermark, filter: &Filter) -> Self {
-        let last_block = if segment.number == bound.segment { bound.block as i64 } else { i64::MAX };
+    pub(super) fn new(part: Part, filter: &Filter) -> Self {
         let range = filter.range();
         let (from, last) = range.unwrap_or_default();
         Self {
-            last_block,
             from_ns: capped(from),
             last_ns: capped(last),
             position: Position { start_max_ns: i64::MAX, start_min_ns: i64::MAX, id: i64::MAX },
             buffer: VecDeque::new(),
             operations: None,
             begun: false,
-            ended: range.is_none() || segment.totals().blocks == 0,
-            segment,
+            ended: range.is_none() || part.after == part.last,
+            part,
         }
     }
 
     /// No block that is left begins later than this; `None` when none is left. Asks no file.
     pub(super) fn ceiling(&self) -> Option<u64> {
         self.buffered_start().or_else(|| {
-            (!self.ended).then(|| uncapped(self.segment.totals().start_max_ns.min(self.position.start_max_ns)))
+            (!self.ended).then(|| uncapped(self.part.segment.totals().start_max_ns.min(self.position.start_max_ns)))
         })
     }
 
@@ -80,7 +77,7 @@ impl Walk {
     }
 
     async fn fill(&mut self, filter: &Filter, page: &mut TracePage) -> Result<(), StoreError> {
-        let Some(mut connection) = self.segment.reader().await? else {
+        let Some(mut connection) = self.part.segment.reader().await? else {
             self.ended = true;
             return Ok(());
         };
@@ -99,9 +96,9 @@ impl Walk {
             .bind(filter.operation.as_deref())
             .fetch_all(&mut *connection)
             .await
-            .map_err(self.segment.failed("look operations up"))?;
+            .map_err(self.part.segment.failed("look operations up"))?;
             if ids.is_empty() && self.tells_all_apart(&mut connection).await? {
-                page.blocks_skipped += self.segment.totals().blocks;
+                page.blocks_skipped += self.part.segment.totals().blocks;
                 self.ended = true;
                 return Ok(());
             }
@@ -114,16 +111,17 @@ impl Walk {
             .bind(self.position.id)
             .bind(self.from_ns)
             .bind(self.last_ns)
-            .bind(self.last_block)
+            .bind(self.part.after as i64)
+            .bind(self.part.last as i64)
             .bind(BLOCKS_AT_A_TIME)
             .fetch_all(&mut *connection)
             .await
-            .map_err(self.segment.failed("walk the blocks"))?;
+            .map_err(self.part.segment.failed("walk the blocks"))?;
         self.ended = rows.len() < BLOCKS_AT_A_TIME as usize;
         for (id, start_min_ns, start_max_ns, summary) in rows {
             self.position = Position { start_max_ns, start_min_ns, id };
             let summary = BlockSummary::from_bytes(&summary)
-                .map_err(error::corrupt(format!("the summary of block {id} in {}", self.segment.file())));
+                .map_err(error::corrupt(format!("the summary of block {id} in {}", self.part.segment.file())));
             // A summary that does not decode rules nothing out: the block itself decides.
             let start_max_ns = summary.as_ref().map_or_else(|_| uncapped(start_max_ns), |summary| summary.start_max_ns);
             if summary.is_ok_and(|summary| !filter.may_match(&summary, self.operations.as_ref())) {
@@ -142,8 +140,8 @@ impl Walk {
         let most: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM operation")
             .fetch_one(connection)
             .await
-            .map_err(self.segment.failed("count operations"))?;
-        Ok(most.is_none_or(|most| (most as usize) < MOST_OPERATIONS))
+            .map_err(self.part.segment.failed("count operations"))?;
+        Ok(most.is_none_or(|most| (most as usize) < operations::MOST))
     }
 }
 
@@ -153,6 +151,7 @@ pub(crate) const WALK: &str = "SELECT id, start_min_ns, start_max_ns, summary
      WHERE (start_max_ns, start_min_ns, id) < (?, ?, ?)
        AND start_max_ns >= ?
        AND start_min_ns <= ?
+       AND id > ?
        AND id <= ?
      ORDER BY start_max_ns DESC, start_min_ns DESC, id DESC
      LIMIT ?";

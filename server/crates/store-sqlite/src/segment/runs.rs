@@ -1,8 +1,9 @@
 //! The trace index of older blocks: sorted runs of (hash, block) pairs in pages.
 //!
-//! Hashes of the newest blocks are in memory. When there are enough of them they are sorted into a run and written, so that memory and
-//! the time to open a segment stay small however large it grows, and a lookup reads one page a run. A row of an
-//! index a trace would cost more than the spans do: its key is random.
+//! Hashes of the newest blocks of the log are in memory. When there are enough of them they are sorted into a run and written, so that
+//! memory and the time to open a file stay small however large it grows, and a lookup reads one page a run. A compaction writes a run
+//! with its blocks. When [`RUNS_A_LEVEL`] runs of a level have come together they are merged into one of the next: a file of 20 million
+//! spans has some twenty. A row of an index a trace would cost more than the spans do: its key is random.
 
 use rustc_hash::FxHashSet;
 use spillway_store::StoreError;
@@ -14,8 +15,11 @@ use crate::{block::HashSet32, connect::WriterConnection, error};
 /// Pairs a page, some 2 kB.
 const PAIRS_A_PAGE: usize = 512;
 
+/// Runs of one level that are merged into one: a lookup reads a page of each, and a pair is rewritten once a level.
+const RUNS_A_LEVEL: i64 = 16;
+
 /// A page: the hash that sorts it, and its bytes.
-type Page = (u32, Vec<u8>);
+pub(crate) type Page = (u32, Vec<u8>);
 
 /// One page a run may hold the hash. Primary key of trace_page, one seek a run.
 pub(crate) const LOOK_UP: &str = "SELECT first_block, (
@@ -32,10 +36,15 @@ pub(crate) async fn fold(segment: &Segment, connection: &mut WriterConnection) -
     let (Some((first, _)), Some((last, _))) = (recent.first(), recent.last()) else { return Ok(()) };
     let (first, last) = (*first, *last);
     // Half a million pairs take some 30 ms to sort.
-    let pages = tokio::task::spawn_blocking(move || pages(&recent, first));
+    let pages = tokio::task::spawn_blocking(move || {
+        pages(
+            recent.iter().flat_map(|(block, hashes)| hashes.as_slice().iter().map(move |&hash| (hash, *block))),
+            first,
+        )
+    });
     let pages =
         pages.await.map_err(|panic| StoreError::Io { action: "sort a trace index".into(), source: Box::new(panic) })?;
-    write(connection, &pages, first, last)
+    take_over(connection, &pages, first, last)
         .await
         .map_err(error::sql(format!("write a trace index to {}", segment.file())))?;
     let mut state = segment.state.write().expect("no panic while it was held");
@@ -44,10 +53,23 @@ pub(crate) async fn fold(segment: &Segment, connection: &mut WriterConnection) -
     Ok(())
 }
 
-fn pages(recent: &[(u64, HashSet32)], first: u64) -> Vec<Page> {
-    let pairs =
-        recent.iter().flat_map(|(block, hashes)| hashes.as_slice().iter().map(move |&hash| (hash, block - first)));
-    let mut pairs: Vec<(u32, u64)> = pairs.collect();
+async fn take_over(
+    connection: &mut WriterConnection,
+    pages: &[Page],
+    first: u64,
+    last: u64,
+) -> Result<(), sqlx::Error> {
+    let mut tx = connection.begin().await?;
+    write(&mut tx, 0, pages, first, last).await?;
+    sqlx::query("DELETE FROM block_traces WHERE block <= ?").bind(last as i64).execute(&mut *tx).await?;
+    tx.commit().await?;
+    connection.committed();
+    Ok(())
+}
+
+/// Pairs of a hash and a block from `first` on, sorted into pages.
+pub(crate) fn pages(pairs: impl Iterator<Item = (u32, u64)>, first: u64) -> Vec<Page> {
+    let mut pairs: Vec<(u32, u64)> = pairs.map(|(hash, block)| (hash, block - first)).collect();
     pairs.sort_unstable();
     let mut pages: Vec<Page> = Vec::new();
     let (mut on_page, mut before) = (0, None);
@@ -74,13 +96,21 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-async fn write(connection: &mut WriterConnection, pages: &[Page], first: u64, last: u64) -> Result<(), sqlx::Error> {
-    let mut tx = connection.begin().await?;
-    let run: i64 = sqlx::query_scalar("INSERT INTO trace_run (first_block, last_block) VALUES (?, ?) RETURNING id")
-        .bind(first as i64)
-        .bind(last as i64)
-        .fetch_one(&mut *tx)
-        .await?;
+/// Writes a run of all traces of the blocks `first` to `last`, in the caller's transaction.
+pub(crate) async fn write(
+    tx: &mut SqliteConnection,
+    level: i64,
+    pages: &[Page],
+    first: u64,
+    last: u64,
+) -> Result<(), sqlx::Error> {
+    let run: i64 =
+        sqlx::query_scalar("INSERT INTO trace_run (level, first_block, last_block) VALUES (?, ?, ?) RETURNING id")
+            .bind(level)
+            .bind(first as i64)
+            .bind(last as i64)
+            .fetch_one(&mut *tx)
+            .await?;
     for (first_hash, entries) in pages {
         sqlx::query("INSERT INTO trace_page (run, first_hash, entries) VALUES (?, ?, ?)")
             .bind(run)
@@ -89,7 +119,70 @@ async fn write(connection: &mut WriterConnection, pages: &[Page], first: u64, la
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query("DELETE FROM block_traces WHERE block <= ?").bind(last as i64).execute(&mut *tx).await?;
+    Ok(())
+}
+
+/// Merges the runs of a level that has enough of them; true when it did, since the next level may have enough now.
+pub(crate) async fn merge(segment: &Segment, connection: &mut WriterConnection) -> Result<bool, StoreError> {
+    let failed = || error::sql(format!("merge the trace index of {}", segment.file()));
+    let full: Option<i64> =
+        sqlx::query_scalar("SELECT level FROM trace_run GROUP BY level HAVING COUNT(*) >= ? ORDER BY level LIMIT 1")
+            .bind(RUNS_A_LEVEL)
+            .fetch_optional(connection.statement())
+            .await
+            .map_err(failed())?;
+    let Some(level) = full else { return Ok(false) };
+    let runs: Vec<(i64, i64, i64)> =
+        sqlx::query_as("SELECT id, first_block, last_block FROM trace_run WHERE level = ? ORDER BY id")
+            .bind(level)
+            .fetch_all(connection.statement())
+            .await
+            .map_err(failed())?;
+    let first = runs.iter().map(|(_, first, _)| *first as u64).min().unwrap_or_default();
+    let last = runs.iter().map(|(_, _, last)| *last as u64).max().unwrap_or_default();
+    let mut pairs: Vec<(u32, u64)> = Vec::new();
+    for (run, first_block, _) in &runs {
+        let entries: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT entries FROM trace_page WHERE run = ? ORDER BY first_hash")
+                .bind(run)
+                .fetch_all(connection.statement())
+                .await
+                .map_err(failed())?;
+        for page in entries {
+            let read = each(&page, |hash, block| {
+                pairs.push((hash, *first_block as u64 + block));
+                true
+            });
+            read.ok_or_else(|| StoreError::Corrupt {
+                what: format!("the trace index of {}", segment.file()),
+                why: "a page does not decode".into(),
+            })?;
+        }
+    }
+    let pages = tokio::task::spawn_blocking(move || pages(pairs.into_iter(), first));
+    let pages = pages
+        .await
+        .map_err(|panic| StoreError::Io { action: "merge a trace index".into(), source: Box::new(panic) })?;
+    replace(connection, level, &pages, (first, last)).await.map_err(failed())?;
+    let mut state = segment.state.write().expect("no panic while it was held");
+    state.runs = state.runs + 1 - runs.len() as u64;
+    Ok(true)
+}
+
+/// The runs of a level by one of the next.
+async fn replace(
+    connection: &mut WriterConnection,
+    level: i64,
+    pages: &[Page],
+    (first, last): (u64, u64),
+) -> Result<(), sqlx::Error> {
+    let mut tx = connection.begin().await?;
+    sqlx::query("DELETE FROM trace_page WHERE run IN (SELECT id FROM trace_run WHERE level = ?)")
+        .bind(level)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("DELETE FROM trace_run WHERE level = ?").bind(level).execute(&mut *tx).await?;
+    write(&mut tx, level + 1, pages, first, last).await?;
     tx.commit().await?;
     connection.committed();
     Ok(())
@@ -110,22 +203,30 @@ pub(crate) async fn look_up(
             blocks.insert(first_block as u64 + block);
         });
         if found.is_none() {
-            tracing::error!(segment.number, "a page of the trace index does not decode");
+            tracing::error!(segment.file = segment.file(), "a page of the trace index does not decode");
         }
     }
     Ok(())
 }
 
 /// `None` when the page does not decode.
-fn find(page: &[u8], wanted: u32, mut each: impl FnMut(u64)) -> Option<()> {
+fn find(page: &[u8], wanted: u32, mut each_block: impl FnMut(u64)) -> Option<()> {
+    each(page, |hash, block| {
+        if hash == wanted {
+            each_block(block);
+        }
+        hash <= wanted
+    })
+}
+
+/// All pairs of a page, until `pair` says that it has enough; `None` when the page does not decode.
+fn each(page: &[u8], mut pair: impl FnMut(u32, u64) -> bool) -> Option<()> {
     let (mut rest, mut hash) = (page, 0_u64);
     while !rest.is_empty() {
         hash = hash.checked_add(take(&mut rest)?)?;
         let block = take(&mut rest)?;
-        match hash.cmp(&u64::from(wanted)) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => each(block),
-            std::cmp::Ordering::Greater => break,
+        if !pair(u32::try_from(hash).ok()?, block) {
+            break;
         }
     }
     Some(())
@@ -171,7 +272,8 @@ mod tests {
                 recent.push((block, HashSet32::of(&ids)));
             }
 
-            let pages = pages(&recent, 11);
+            let pairs = recent.iter().flat_map(|(block, hashes)| hashes.as_slice().iter().map(move |&hash| (hash, *block)));
+            let pages = pages(pairs, 11);
 
             prop_assert!(pages.is_sorted_by(|a, b| a.0 < b.0));
             for (hash, blocks) in expected {

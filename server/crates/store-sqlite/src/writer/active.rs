@@ -4,29 +4,28 @@ use std::{path::Path, sync::Arc};
 
 use spillway_store::StoreError;
 
-use super::{Codec, Failure, SealedBlock, operations::OperationNumbers, plan::Source};
+use super::{Codec, Failure, SealedBlock, plan::Source};
 use crate::{
-    OpenOptions, Synchronous, catalogue,
+    OpenOptions, Synchronous,
     connect::{Purpose, WriterConnection},
     error, open,
-    segment::{Segment, Totals, runs},
+    segment::{self, FileName, Segment, Totals, operations::OperationNumbers, runs},
 };
 
 /// The segment, the one connection that writes it, and what encoding keeps.
-pub(super) struct Active {
+pub(crate) struct Active {
     segment: Arc<Segment>,
-    pub(super) connection: WriterConnection,
+    pub(crate) connection: WriterConnection,
     /// On a blocking thread while blocks are encoded.
     codec: Option<Box<Codec>>,
     size_bytes: u64,
 }
 
 impl Active {
-    pub(super) async fn create(dir: &Path, number: u32, synchronous: Synchronous) -> Result<Self, StoreError> {
-        let path = catalogue::path(dir, number);
-        let (segment, connection) = Segment::open_for_writing(path, number, synchronous).await?;
+    pub(super) async fn create(dir: &Path, name: FileName, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let (segment, connection) = Segment::open_for_writing(dir, name, synchronous).await?;
         // The name of the file must be as durable as the commits in it.
-        open::sync_dir(dir)?;
+        open::sync_dir(&name.kind.folder(dir))?;
         Ok(Self { segment: Arc::new(segment), connection, codec: Some(Box::default()), size_bytes: 0 })
     }
 
@@ -43,7 +42,7 @@ impl Active {
         runs::fold(&self.segment, &mut self.connection).await
     }
 
-    pub(super) async fn close(self) -> Result<(), StoreError> {
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
         self.connection.close().await.map_err(error::sql(format!("checkpoint {}", self.segment.path.display())))
     }
 
@@ -51,11 +50,11 @@ impl Active {
     pub(super) async fn fold(&mut self, blocks_a_run: usize) {
         let due = self.segment.state.read().expect("no panic while it was held").recent.len() >= blocks_a_run;
         if due && let Err(error) = runs::fold(&self.segment, &mut self.connection).await {
-            tracing::warn!(segment.number = self.segment.number, "the trace index stays in memory: {error}");
+            tracing::warn!(segment.number = self.segment.number(), "the trace index stays in memory: {error}");
         }
     }
 
-    pub(super) fn segment(&self) -> &Arc<Segment> {
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
 
@@ -63,8 +62,8 @@ impl Active {
         let totals = self.segment.totals();
         let age = received_at_ns.saturating_sub(totals.first_received_at_ns);
         totals.blocks > 0
-            && (self.size_bytes >= options.segment_bytes
-                || u128::try_from(age).is_ok_and(|age| age >= options.segment_age.as_nanos()))
+            && (self.size_bytes >= options.fresh_bytes
+                || u128::try_from(age).is_ok_and(|age| age >= options.fresh_age.as_nanos()))
     }
 
     /// Encodes on a thread for blocking work: 512 spans take longer than a task may keep its thread.
@@ -115,22 +114,7 @@ impl Active {
 }
 
 fn sum(mut totals: Totals, blocks: &[&SealedBlock]) -> Totals {
-    for block in blocks {
-        totals.first_received_at_ns = if totals.blocks == 0 {
-            block.received_at_ns
-        } else {
-            totals.first_received_at_ns.min(block.received_at_ns)
-        };
-        totals.last_received_at_ns = if totals.blocks == 0 {
-            block.received_at_ns
-        } else {
-            totals.last_received_at_ns.max(block.received_at_ns)
-        };
-        totals.start_max_ns = totals.start_max_ns.max(block.start_max_ns);
-        totals.blocks += 1;
-        totals.last_block += 1;
-        totals.spans += block.span_count as u64;
-    }
+    blocks.iter().for_each(|block| totals.add(block.received_at_ns, block.start_max_ns, block.span_count as u64));
     totals
 }
 
@@ -144,22 +128,12 @@ async fn insert_all(
 ) -> Result<(), Failure> {
     let failed = || Failure::sql(format!("commit spans to {file}"));
     let mut tx = connection.begin().await.map_err(failed())?;
-    for operation in operations.added() {
-        sqlx::query("INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)")
-            .bind(operation.id)
-            .bind(operation.environment.as_str())
-            .bind(operation.namespace.as_str())
-            .bind(operation.service.as_str())
-            .bind(operation.name.as_str())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed())?;
-    }
+    operations.write_added(&mut tx).await.map_err(failed())?;
     for (block, id) in blocks.iter().zip(first as i64..) {
         // Three statements in one text: each text is a trip to the driver's thread and back, which costs as much as an insert.
         sqlx::query(
-            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary)
-             VALUES (?, ?, ?, ?, ?, ?, ?);
+            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary, filter)
+             VALUES (?, ?, ?, ?, ?, ?, ?, X'');
              INSERT INTO block_data (block, data) VALUES (?, ?);
              INSERT INTO block_traces (block, hashes) VALUES (?, ?)",
         )
@@ -178,20 +152,7 @@ async fn insert_all(
         .await
         .map_err(failed())?;
     }
-    sqlx::query(
-        "UPDATE total
-         SET blocks = ?, last_block = ?, spans = ?, first_received_at_ns = ?, last_received_at_ns = ?, start_max_ns = ?
-         WHERE one = 1",
-    )
-    .bind(totals.blocks as i64)
-    .bind(totals.last_block as i64)
-    .bind(totals.spans as i64)
-    .bind(totals.first_received_at_ns)
-    .bind(totals.last_received_at_ns)
-    .bind(totals.start_max_ns)
-    .execute(&mut *tx)
-    .await
-    .map_err(failed())?;
+    segment::write_totals(&mut tx, totals).await.map_err(failed())?;
     tx.commit().await.map_err(failed())?;
     connection.committed();
     Ok(())

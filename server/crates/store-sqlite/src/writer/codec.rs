@@ -1,10 +1,13 @@
 //! Batches to sealed blocks, on a thread that may take its time.
 
-use spillway_model::batch::{SpanBatch, SpanBatchBuilder};
+use spillway_model::batch::{Copied, Distinct, SpanBatch, SpanBatchBuilder};
 use spillway_store::StoreError;
 
-use super::{operations::OperationNumbers, plan::Source};
-use crate::block::{BlockError, Encoder, HashSet32, summarise};
+use super::plan::Source;
+use crate::{
+    block::{BlockError, Encoder, HashSet32, summarise},
+    segment::operations::OperationNumbers,
+};
 
 /// What encoding needs and keeps from block to block.
 #[derive(Default)]
@@ -41,10 +44,10 @@ impl Codec {
         let batch: &SpanBatch = match source.batches.as_slice() {
             [one] => one,
             many => {
-                let mut builder = SpanBatchBuilder::new();
+                let (mut builder, mut distinct) = (SpanBatchBuilder::new(), Distinct::default());
                 for batch in many {
-                    let mut scopes = Vec::new();
-                    (0..batch.len()).for_each(|span| builder.copy_span(batch, span, &mut scopes));
+                    let mut copied = Copied::default();
+                    (0..batch.len()).for_each(|span| builder.copy_span(batch, span, &mut copied, &mut distinct));
                 }
                 joined = builder.finish();
                 &joined

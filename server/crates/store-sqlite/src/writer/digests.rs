@@ -5,12 +5,24 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashSet;
 use spillway_store::{RequestDigest, StoreError};
 
-use crate::catalogue::Catalogue;
+use crate::{catalogue::Catalogue, segment::Kind};
 
 /// Senders retry for some five minutes; a digest is known for at least ten.
-const KEPT_NS: i64 = 15 * 60 * 1_000_000_000;
+pub(crate) const KEPT_NS: i64 = 15 * 60 * 1_000_000_000;
 /// Some 100 MB. At more than 2,000 requests a second the oldest are forgotten before their time.
 const MOST: usize = 2_000_000;
+
+/// Index: block_by_arrival.
+pub(crate) const FRESH: &str = "SELECT received_at_ns, digests
+     FROM block
+     WHERE received_at_ns >= ?
+     ORDER BY received_at_ns";
+
+/// Primary key.
+pub(crate) const COMPACTED: &str = "SELECT received_at_ns, digests
+     FROM request
+     WHERE received_at_ns >= ?
+     ORDER BY received_at_ns";
 
 /// Half of a SHA-256 is enough to tell requests apart.
 type Half = [u8; 16];
@@ -27,7 +39,7 @@ pub(super) struct Digests {
 }
 
 impl Digests {
-    /// Those of the blocks that arrived last. Time goes on while the program is down, so this is never too few.
+    /// Those of the requests that arrived last. Time goes on while the program is down, so this is never too few.
     pub(super) async fn load(catalogue: &Catalogue) -> Result<Self, StoreError> {
         let segments = catalogue.all();
         let newest = segments.iter().map(|segment| segment.totals().last_received_at_ns).max().unwrap_or_default();
@@ -35,17 +47,15 @@ impl Digests {
         let mut digests = Self::default();
         for segment in segments.iter().filter(|segment| segment.totals().last_received_at_ns >= from) {
             let Some(mut connection) = segment.reader().await? else { continue };
-            // Index: block_by_arrival.
-            let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-                "SELECT received_at_ns, digests
-                 FROM block
-                 WHERE received_at_ns >= ?
-                 ORDER BY received_at_ns",
-            )
-            .bind(from)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(segment.failed("read the digests"))?;
+            let statement = match segment.name.kind {
+                Kind::Fresh => FRESH,
+                Kind::Compacted => COMPACTED,
+            };
+            let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(statement)
+                .bind(from)
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(segment.failed("read the digests"))?;
             for (received_at_ns, bytes) in rows {
                 for digest in bytes.as_chunks::<32>().0 {
                     digests.insert(RequestDigest(*digest), received_at_ns);

@@ -33,7 +33,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_it_when_there_is_room()
     let dir = tempfile::tempdir().unwrap();
     let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     assert!(writer.commit(&[spans(1)]).await.remove(0).is_ok());
-    limit(&mut writer.active.as_mut().unwrap().connection, 1).await;
+    limit(&mut store.inner.active.lock().await.as_mut().unwrap().connection, 1).await;
     limit(&mut *store.inner.history.writer.lock().await, 1).await;
 
     for outcome in writer.commit(&[spans(2), events()]).await {
@@ -41,7 +41,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_it_when_there_is_room()
     }
     assert_eq!(store.usage().await.unwrap().spans, 5_000);
 
-    limit(&mut writer.active.as_mut().unwrap().connection, 1 << 30).await;
+    limit(&mut store.inner.active.lock().await.as_mut().unwrap().connection, 1 << 30).await;
     limit(&mut *store.inner.history.writer.lock().await, 1 << 30).await;
     let outcomes = writer.commit(&[spans(2), events(), spans(1)]).await;
     assert!(matches!(outcomes[0], Ok(WriteOutcome::Stored { .. })), "{outcomes:?}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use spillway_model::{
-    batch::{SpanBatch, SpanBatchBuilder, SpanStatus, SpanView},
+    batch::{Copied, Distinct, SpanBatch, SpanBatchBuilder, SpanStatus, SpanView},
     identity::TraceId,
 };
 
@@ -77,9 +77,9 @@ fn sum_up(spans: &[SpanView<'_>]) -> TraceFound {
 impl SpanReader for MemoryStore {
     async fn trace(&self, id: TraceId) -> Result<Option<SpanBatch>, StoreError> {
         let state = self.state();
-        let mut builder = SpanBatchBuilder::new();
+        let (mut builder, mut distinct) = (SpanBatchBuilder::new(), Distinct::default());
         for span in state.spans_of(id, state.newest()) {
-            builder.copy_span(span.batch(), span.index(), &mut Vec::new());
+            builder.copy_span(span.batch(), span.index(), &mut Copied::default(), &mut distinct);
         }
         let batch = builder.finish();
         Ok((!batch.is_empty()).then_some(batch))

@@ -16,17 +16,16 @@ use crate::{
 pub(crate) const MOST: usize = 100_000;
 
 /// A row of the table `operation`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Operation {
-    pub(super) id: u32,
-    pub(super) environment: String,
-    pub(super) namespace: String,
-    pub(super) service: String,
-    pub(super) name: String,
+struct Operation {
+    id: u32,
+    environment: String,
+    namespace: String,
+    service: String,
+    name: String,
 }
 
 #[derive(Default)]
-pub(super) struct OperationNumbers {
+pub(crate) struct OperationNumbers {
     known: FxHashMap<Box<str>, u32>,
     /// New in this transaction.
     added: Vec<Operation>,
@@ -34,7 +33,7 @@ pub(super) struct OperationNumbers {
 }
 
 impl OperationNumbers {
-    pub(super) async fn load(connection: &mut SqliteConnection, file: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn load(connection: &mut SqliteConnection, file: &str) -> Result<Self, StoreError> {
         let rows: Vec<(i64, String, String, String, String)> =
             sqlx::query_as("SELECT id, environment, namespace, service, name FROM operation ORDER BY id")
                 .fetch_all(connection)
@@ -48,16 +47,27 @@ impl OperationNumbers {
         Ok(numbers)
     }
 
-    pub(super) fn added(&self) -> &[Operation] {
-        &self.added
+    /// Writes those that are new, in the transaction of the blocks that name them.
+    pub(crate) async fn write_added(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        for operation in &self.added {
+            sqlx::query("INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)")
+                .bind(operation.id)
+                .bind(operation.environment.as_str())
+                .bind(operation.namespace.as_str())
+                .bind(operation.service.as_str())
+                .bind(operation.name.as_str())
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
     }
 
-    pub(super) fn committed(&mut self) {
+    pub(crate) fn committed(&mut self) {
         self.added.clear();
     }
 
     /// Forgets what the transaction that failed had added.
-    pub(super) fn rolled_back(&mut self) {
+    pub(crate) fn rolled_back(&mut self) {
         for operation in std::mem::take(&mut self.added) {
             self.set_key(&operation.environment, &operation.namespace, &operation.service, &operation.name);
             self.known.remove(self.key.as_str());

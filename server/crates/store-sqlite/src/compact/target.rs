@@ -1,0 +1,228 @@
+//! The compacted file that takes more blocks.
+
+use std::{path::Path, sync::Arc};
+
+use spillway_model::batch::SpanBatch;
+use spillway_store::StoreError;
+
+use crate::{
+    OpenOptions, Synchronous,
+    block::{BlockError, Encoder, HashSet32, summarise},
+    connect::WriterConnection,
+    error, open,
+    segment::{self, FileName, Segment, Totals, operations::OperationNumbers, runs},
+    writer::digests,
+};
+
+/// A file, the one connection that writes it, and what encoding keeps.
+pub(crate) struct Target {
+    segment: Arc<Segment>,
+    connection: WriterConnection,
+    /// On a blocking thread while blocks are encoded.
+    codec: Option<Box<Codec>>,
+    size_bytes: u64,
+}
+
+/// What encoding needs and keeps from block to block.
+pub(super) struct Codec {
+    encoder: Encoder,
+    operations: OperationNumbers,
+}
+
+/// A block ready to be inserted.
+pub(super) struct Sealed {
+    start_min_ns: i64,
+    start_max_ns: i64,
+    span_count: usize,
+    summary: Vec<u8>,
+    hashes: HashSet32,
+    data: Vec<u8>,
+}
+
+/// A block of the log that does not decode.
+pub(super) struct Damaged {
+    pub(super) file: u32,
+    pub(super) block: u64,
+    pub(super) why: String,
+    pub(super) data: Vec<u8>,
+}
+
+/// What one compaction writes.
+pub(super) struct Group {
+    pub(super) blocks: Vec<Sealed>,
+    pub(super) damaged: Vec<Damaged>,
+    pub(super) digests: Vec<u8>,
+    pub(super) received_at_ns: i64,
+    pub(super) through: spillway_store::Watermark,
+}
+
+impl Codec {
+    pub(super) fn seal(&mut self, batch: &SpanBatch) -> Result<Sealed, BlockError> {
+        let data = self.encoder.encode(batch)?;
+        let summary = summarise(batch, &mut self.operations);
+        let capped = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+        Ok(Sealed {
+            start_min_ns: capped(summary.start_min_ns),
+            start_max_ns: capped(summary.start_max_ns),
+            span_count: batch.len(),
+            summary: summary.to_bytes(),
+            hashes: HashSet32::of(self.encoder.traces()),
+            data,
+        })
+    }
+}
+
+impl Target {
+    pub(super) async fn create(dir: &Path, name: FileName, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let target = Self::open(dir, name, synchronous).await?;
+        // The name of the file must be as durable as the commits in it.
+        open::sync_dir(&name.kind.folder(dir))?;
+        Ok(target)
+    }
+
+    async fn open(dir: &Path, name: FileName, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let (segment, connection) = Segment::open_for_writing(dir, name, synchronous).await?;
+        Self::with(Arc::new(segment), connection).await
+    }
+
+    /// Goes on with the last file.
+    pub(super) async fn reopen(
+        dir: &Path,
+        segment: Arc<Segment>,
+        synchronous: Synchronous,
+    ) -> Result<Self, StoreError> {
+        let (_, connection) = Segment::open_for_writing(dir, segment.name, synchronous).await?;
+        Self::with(segment, connection).await
+    }
+
+    async fn with(segment: Arc<Segment>, mut connection: WriterConnection) -> Result<Self, StoreError> {
+        let size_bytes =
+            std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
+        let operations = OperationNumbers::load(connection.statement(), &segment.file()).await?;
+        let codec = Some(Box::new(Codec { encoder: Encoder::new(), operations }));
+        Ok(Self { segment, connection, codec, size_bytes })
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    pub(super) fn is_full(&self, options: &OpenOptions, received_at_ns: i64) -> bool {
+        let totals = self.segment.totals();
+        let age = received_at_ns.saturating_sub(totals.first_received_at_ns);
+        totals.blocks > 0
+            && (self.size_bytes >= options.segment_bytes
+                || u128::try_from(age).is_ok_and(|age| age >= options.segment_age.as_nanos()))
+    }
+
+    /// Lent to the thread that encodes; `None` when the last one was lost in a panic: this file cannot go on then.
+    pub(super) fn lend(&mut self) -> Option<Box<Codec>> {
+        self.codec.take()
+    }
+
+    pub(super) fn take_back(&mut self, codec: Box<Codec>) {
+        self.codec = Some(codec);
+    }
+
+    /// Commits a group in one transaction. Readers see it when the catalogue shows the totals that this returns.
+    pub(super) async fn insert(&mut self, group: &Group) -> Result<Totals, StoreError> {
+        let file = self.segment.file();
+        let first = self.segment.totals().last_block + 1;
+        let mut totals = self.segment.totals();
+        for block in &group.blocks {
+            totals.add(group.received_at_ns, block.start_max_ns, block.span_count as u64);
+        }
+        // Also when all of its spans were repeats: its digests are looked for by this time.
+        totals.last_received_at_ns = totals.last_received_at_ns.max(group.received_at_ns);
+        totals.through = group.through;
+        let Some(codec) = &mut self.codec else {
+            return Err(StoreError::Io { action: format!("write to {file}"), source: "its encoder was lost".into() });
+        };
+        let written = write(&mut self.connection, &codec.operations, group, first, &totals).await;
+        if let Err(error) = written {
+            codec.operations.rolled_back();
+            return Err(error::sql(format!("commit compacted spans to {file}"))(error));
+        }
+        codec.operations.committed();
+        self.size_bytes +=
+            group.blocks.iter().map(|block| (block.data.len() + block.summary.len()) as u64).sum::<u64>();
+        Ok(totals)
+    }
+
+    /// Keeps the trace index short. A failure costs time on reads, nothing else: the next group tries again.
+    pub(super) async fn merge_index(&mut self) {
+        loop {
+            match runs::merge(&self.segment, &mut self.connection).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(segment.file = self.segment.file(), "the trace index is not merged: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
+        self.connection.close().await.map_err(error::sql(format!("checkpoint {}", self.segment.path.display())))
+    }
+}
+
+async fn write(
+    connection: &mut WriterConnection,
+    operations: &OperationNumbers,
+    group: &Group,
+    first: u64,
+    totals: &Totals,
+) -> Result<(), sqlx::Error> {
+    let mut tx = connection.begin().await?;
+    operations.write_added(&mut tx).await?;
+    for (block, id) in group.blocks.iter().zip(first as i64..) {
+        sqlx::query(
+            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary, filter)
+             VALUES (?, ?, ?, ?, ?, X'', ?, X'');
+             INSERT INTO block_data (block, data) VALUES (?, ?)",
+        )
+        .bind(id)
+        .bind(group.received_at_ns)
+        .bind(block.start_min_ns)
+        .bind(block.start_max_ns)
+        .bind(block.span_count as i64)
+        .bind(block.summary.as_slice())
+        .bind(id)
+        .bind(block.data.as_slice())
+        .execute(&mut *tx)
+        .await?;
+    }
+    if !group.blocks.is_empty() {
+        let pairs = group.blocks.iter().zip(first..);
+        let pairs = pairs.flat_map(|(block, id)| block.hashes.as_slice().iter().map(move |&hash| (hash, id)));
+        runs::write(&mut tx, 0, &runs::pages(pairs, first), first, totals.last_block).await?;
+    }
+    for damaged in &group.damaged {
+        sqlx::query("INSERT OR IGNORE INTO damaged (fresh_file, fresh_block, why, data) VALUES (?, ?, ?, ?)")
+            .bind(damaged.file)
+            .bind(damaged.block as i64)
+            .bind(damaged.why.as_str())
+            .bind(damaged.data.as_slice())
+            .execute(&mut *tx)
+            .await?;
+    }
+    // Two groups may have the same last arrival.
+    sqlx::query(
+        "INSERT INTO request (received_at_ns, digests) VALUES (?, ?)
+         ON CONFLICT (received_at_ns) DO UPDATE SET digests = digests || excluded.digests",
+    )
+    .bind(group.received_at_ns)
+    .bind(group.digests.as_slice())
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM request WHERE received_at_ns < ?")
+        .bind(totals.last_received_at_ns.saturating_sub(digests::KEPT_NS))
+        .execute(&mut *tx)
+        .await?;
+    segment::write_totals(&mut tx, totals).await?;
+    tx.commit().await?;
+    connection.committed();
+    Ok(())
+}
