@@ -9,7 +9,7 @@ use spillway_model::{
 };
 
 use crate::{
-    AttributeTest, Equality, Filter, Needs, Term, TextTest,
+    AttributeKey, AttributeTest, Equality, Filter, Literal, Needs, Place, Term, TextTest,
     generate::{self, Vocabulary},
     parse,
     token::attribute_tokens,
@@ -193,6 +193,23 @@ proptest! {
         prop_assert_eq!(holds(&Filter::all([a.clone(), b.clone()])), holds(&a) && holds(&b));
         prop_assert_eq!(holds(&Filter::any([a.clone(), b.clone()])), holds(&a) || holds(&b));
         prop_assert_eq!(parse(&a.to_string()).map(|again| holds(&again)), Ok(holds(&a)));
+    }
+
+    #[test]
+    fn a_value_that_equals_has_a_token_that_is_needed(text in select(&TEXTS), drawn in value()) {
+        let mut builder = SpanBatchBuilder::new();
+        add(&mut builder, vec![("key", drawn)]);
+        let batch = builder.finish();
+        let test = AttributeTest::Is(Literal::bare(text));
+        let key = AttributeKey { place: Place::Span, key: "key".into() };
+        let needs = Filter::Term(Term::Attribute(key, test.clone())).needs();
+
+        let mut tokens = BTreeSet::new();
+        attribute_tokens("key", batch.value(0), |token| {
+            tokens.insert(token);
+        });
+
+        prop_assert!(!test.matches(batch.value(0)) || !needs.attributes[0].is_disjoint(&tokens));
     }
 
     /// `a!=b` is `a exists -a=b`, of names, attributes and links alike.
