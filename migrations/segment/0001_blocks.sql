@@ -17,10 +17,8 @@ CREATE TABLE block (
     span_count INTEGER NOT NULL,
     -- Fresh: 32 bytes for each request whose spans are in the block.
     digests BLOB NOT NULL,
-    -- Count, longest and time range by (operation, status): block/summary.rs.
-    summary BLOB NOT NULL,
-    -- Compacted: which attributes are in it: block/filter.rs. Empty rules nothing out.
-    filter BLOB NOT NULL
+    -- Count, longest and time range by (operation, status), in compacted files by (service, status): block/summary.rs.
+    summary BLOB NOT NULL
 ) STRICT;
 
 -- A search walks blocks from the newest span on; start_min_ns makes it cover the cursor's bound.
@@ -57,6 +55,29 @@ CREATE TABLE trace_page (
     PRIMARY KEY (run, first_hash)
 ) STRICT, WITHOUT ROWID;
 
+-- Compacted: which attributes and operations are in the blocks of a group, a Bloom filter a block, laid side by side so that one row
+-- answers for all of them: docs/BLOCK_FORMAT.md.
+CREATE TABLE filter_group (
+    first_block INTEGER PRIMARY KEY,
+    last_block INTEGER NOT NULL,
+    slots INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE filter_slot (
+    first_block INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    bits BLOB NOT NULL,
+    PRIMARY KEY (first_block, slot)
+) STRICT, WITHOUT ROWID;
+
+-- Compacted: services of the file; block summaries name them by id.
+CREATE TABLE service (
+    id INTEGER PRIMARY KEY,
+    environment TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL
+) STRICT;
+
 -- Compacted: digests of the requests that a compaction took over, 32 bytes each, for as long as a repeat may come.
 CREATE TABLE request (
     received_at_ns INTEGER PRIMARY KEY,
@@ -72,7 +93,7 @@ CREATE TABLE damaged (
     PRIMARY KEY (fresh_file, fresh_block)
 ) STRICT, WITHOUT ROWID;
 
--- Operations of the file; block summaries name them by id. Id 0 is never given: it stands for operations past the cap.
+-- Operations of the file; block summaries of the log name them by id. Id 0 is never given: it stands for operations past the cap.
 CREATE TABLE operation (
     id INTEGER PRIMARY KEY,
     environment TEXT NOT NULL,

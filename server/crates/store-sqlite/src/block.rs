@@ -8,6 +8,7 @@ mod attributes;
 mod bytes;
 mod decode;
 mod encode;
+pub mod filter;
 mod section;
 mod strings;
 mod summary;

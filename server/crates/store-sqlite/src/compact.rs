@@ -12,7 +12,7 @@ use spillway_store::{CompactProgress, Compaction, StoreError, Watermark};
 
 use crate::{
     SqliteStore,
-    block::{BlockError, BlockReader},
+    block::{BlockError, BlockReader, filter::FilterGroup},
     rollups,
     segment::{Kind, Segment},
     store::Inner,
@@ -175,8 +175,8 @@ async fn compact(inner: &Inner, target: &mut Compactor, batch: Batch) -> Result<
         })
         .await?;
     open.take_back(codec);
-    let Rewritten { blocks, damaged, repeats } = rewritten;
-    let group = Group { blocks, damaged, digests, received_at_ns, through };
+    let Rewritten { blocks, filters, damaged, repeats } = rewritten;
+    let group = Group { blocks, filters, damaged, digests, received_at_ns, through };
     let totals = open.insert(&group).await?;
     let taken: Vec<(Arc<Segment>, u64)> =
         batch.taken.iter().map(|taken| (Arc::clone(&taken.segment), taken.spans)).collect();
@@ -243,6 +243,7 @@ async fn read_blocks(taken: &Taken, stored: &mut Vec<Stored>, digests: &mut Vec<
 /// What becomes of some blocks.
 struct Rewritten {
     blocks: Vec<Sealed>,
+    filters: FilterGroup,
     damaged: Vec<Damaged>,
     repeats: u64,
 }
@@ -263,8 +264,10 @@ fn rewrite(codec: &mut Codec, stored: Vec<Stored>) -> Result<Rewritten, StoreErr
     let merged = merge::merge(&batches);
     drop(batches);
     let failed = |error: BlockError| StoreError::Io { action: "encode a block".into(), source: Box::new(error) };
-    let blocks: Result<_, _> = merged.blocks.iter().map(|batch| codec.seal(batch).map_err(failed)).collect();
-    Ok(Rewritten { blocks: blocks?, damaged, repeats: merged.repeats })
+    let blocks: Result<Vec<_>, _> = merged.blocks.iter().map(|batch| codec.seal(batch).map_err(failed)).collect();
+    let mut blocks = blocks?;
+    let filters = Codec::filters(&mut blocks);
+    Ok(Rewritten { blocks, filters, damaged, repeats: merged.repeats })
 }
 
 /// Deletes files of the log that compaction has taken over, also the one that is written when nothing is left in it: its space returns,

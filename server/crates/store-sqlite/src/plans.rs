@@ -3,7 +3,7 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{OpenOptions, SqliteStore, decisions, events, replay, retention, rollups, search, segment};
+use crate::{OpenOptions, SqliteStore, compact, decisions, events, replay, retention, rollups, search, segment};
 
 /// The plan's lines; a parameter that a plan does not depend on stays unbound.
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
@@ -77,11 +77,13 @@ async fn statements_on_segments_use_their_indexes() {
     assert!(spillway_store::Writer::commit(&mut writer, &[write]).await.remove(0).is_ok());
     let segment = store.inner.catalogue.fresh().pop().unwrap();
     let mut connection = segment.reader().await.unwrap().unwrap();
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 6] = [
         (search::walk::WALK, &["block_by_start"]),
         (replay::LOG, &["INTEGER PRIMARY KEY (rowid>?)"]),
         (replay::ARRIVED, &["block_by_arrival (received_at_ns>?)"]),
         (segment::runs::LOOK_UP, &["PRIMARY KEY (run=? AND first_hash<?)"]),
+        (search::candidates::ASK, &["PRIMARY KEY (first_block=? AND slot=?)"]),
+        (compact::HEADS, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
     ];
     for (statement, indexes) in cases {
         assert_plan(&mut connection, statement, indexes, false).await;

@@ -12,6 +12,7 @@ use spillway_store::{Cursor, StoreError, TraceFound, TracePage, TraceQuery, Wate
 
 use crate::{catalogue::Part, store::Inner};
 
+pub(crate) mod candidates;
 mod filter;
 mod found;
 mod outline;

@@ -2,15 +2,24 @@
 
 use std::{path::Path, sync::Arc};
 
-use spillway_model::batch::SpanBatch;
-use spillway_store::StoreError;
+use spillway_model::batch::{SpanBatch, StrId};
+use spillway_store::{StoreError, Watermark};
+use sqlx::SqliteConnection;
 
 use crate::{
     OpenOptions, Synchronous,
-    block::{BlockError, Encoder, HashSet32, summarise},
+    block::{
+        BlockError, Encoder, HashSet32, Operations,
+        filter::{self, FilterGroup},
+        summarise,
+    },
     connect::WriterConnection,
     error, open,
-    segment::{self, FileName, Segment, Totals, operations::OperationNumbers, runs},
+    segment::{
+        self, FileName, Segment, Totals,
+        operations::{OperationNumbers, Table},
+        runs,
+    },
     writer::digests,
 };
 
@@ -26,7 +35,21 @@ pub(crate) struct Target {
 /// What encoding needs and keeps from block to block.
 pub(super) struct Codec {
     encoder: Encoder,
+    names: Names,
+}
+
+/// Blocks of whole traces have nearly every operation, so a summary by operation would rule nothing out and take as much space as an id a span:
+/// it is by service here, and operations are in the filter. All of them are listed in the file all the same.
+struct Names {
     operations: OperationNumbers,
+    services: OperationNumbers,
+}
+
+impl Operations for Names {
+    fn number(&mut self, batch: &SpanBatch, resource: u32, name: StrId) -> u32 {
+        self.operations.number(batch, resource, name);
+        self.services.number(batch, resource, name)
+    }
 }
 
 /// A block ready to be inserted.
@@ -36,6 +59,7 @@ pub(super) struct Sealed {
     span_count: usize,
     summary: Vec<u8>,
     hashes: HashSet32,
+    tokens: Vec<u64>,
     data: Vec<u8>,
 }
 
@@ -50,16 +74,23 @@ pub(super) struct Damaged {
 /// What one compaction writes.
 pub(super) struct Group {
     pub(super) blocks: Vec<Sealed>,
+    pub(super) filters: FilterGroup,
     pub(super) damaged: Vec<Damaged>,
     pub(super) digests: Vec<u8>,
     pub(super) received_at_ns: i64,
-    pub(super) through: spillway_store::Watermark,
+    pub(super) through: Watermark,
 }
 
 impl Codec {
+    /// The filters of some blocks.
+    pub(super) fn filters(blocks: &mut [Sealed]) -> FilterGroup {
+        let tokens: Vec<Vec<u64>> = blocks.iter_mut().map(|block| std::mem::take(&mut block.tokens)).collect();
+        FilterGroup::of(&tokens)
+    }
+
     pub(super) fn seal(&mut self, batch: &SpanBatch) -> Result<Sealed, BlockError> {
         let data = self.encoder.encode(batch)?;
-        let summary = summarise(batch, &mut self.operations);
+        let summary = summarise(batch, &mut self.names);
         let capped = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
         Ok(Sealed {
             start_min_ns: capped(summary.start_min_ns),
@@ -67,6 +98,7 @@ impl Codec {
             span_count: batch.len(),
             summary: summary.to_bytes(),
             hashes: HashSet32::of(self.encoder.traces()),
+            tokens: filter::tokens(batch),
             data,
         })
     }
@@ -98,8 +130,10 @@ impl Target {
     async fn with(segment: Arc<Segment>, mut connection: WriterConnection) -> Result<Self, StoreError> {
         let size_bytes =
             std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
-        let operations = OperationNumbers::load(connection.statement(), &segment.file()).await?;
-        let codec = Some(Box::new(Codec { encoder: Encoder::new(), operations }));
+        let file = segment.file();
+        let operations = OperationNumbers::load(connection.statement(), Table::Operation, &file).await?;
+        let services = OperationNumbers::load(connection.statement(), Table::Service, &file).await?;
+        let codec = Some(Box::new(Codec { encoder: Encoder::new(), names: Names { operations, services } }));
         Ok(Self { segment, connection, codec, size_bytes })
     }
 
@@ -138,12 +172,14 @@ impl Target {
         let Some(codec) = &mut self.codec else {
             return Err(StoreError::Io { action: format!("write to {file}"), source: "its encoder was lost".into() });
         };
-        let written = write(&mut self.connection, &codec.operations, group, first, &totals).await;
-        if let Err(error) = written {
-            codec.operations.rolled_back();
-            return Err(error::sql(format!("commit compacted spans to {file}"))(error));
+        let written = write(&mut self.connection, &codec.names, group, first, &totals).await;
+        for numbers in [&mut codec.names.operations, &mut codec.names.services] {
+            match &written {
+                Ok(()) => numbers.committed(),
+                Err(_) => numbers.rolled_back(),
+            }
         }
-        codec.operations.committed();
+        written.map_err(error::sql(format!("commit compacted spans to {file}")))?;
         self.size_bytes +=
             group.blocks.iter().map(|block| (block.data.len() + block.summary.len()) as u64).sum::<u64>();
         Ok(totals)
@@ -170,17 +206,18 @@ impl Target {
 
 async fn write(
     connection: &mut WriterConnection,
-    operations: &OperationNumbers,
+    names: &Names,
     group: &Group,
     first: u64,
     totals: &Totals,
 ) -> Result<(), sqlx::Error> {
     let mut tx = connection.begin().await?;
-    operations.write_added(&mut tx).await?;
+    names.operations.write_added(&mut tx).await?;
+    names.services.write_added(&mut tx).await?;
     for (block, id) in group.blocks.iter().zip(first as i64..) {
         sqlx::query(
-            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary, filter)
-             VALUES (?, ?, ?, ?, ?, X'', ?, X'');
+            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary)
+             VALUES (?, ?, ?, ?, ?, X'', ?);
              INSERT INTO block_data (block, data) VALUES (?, ?)",
         )
         .bind(id)
@@ -198,6 +235,7 @@ async fn write(
         let pairs = group.blocks.iter().zip(first..);
         let pairs = pairs.flat_map(|(block, id)| block.hashes.as_slice().iter().map(move |&hash| (hash, id)));
         runs::write(&mut tx, 0, &runs::pages(pairs, first), first, totals.last_block).await?;
+        write_filters(&mut tx, &group.filters, first, totals.last_block).await?;
     }
     for damaged in &group.damaged {
         sqlx::query("INSERT OR IGNORE INTO damaged (fresh_file, fresh_block, why, data) VALUES (?, ?, ?, ?)")
@@ -224,5 +262,28 @@ async fn write(
     segment::write_totals(&mut tx, totals).await?;
     tx.commit().await?;
     connection.committed();
+    Ok(())
+}
+
+async fn write_filters(
+    tx: &mut SqliteConnection,
+    filters: &FilterGroup,
+    first: u64,
+    last: u64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO filter_group (first_block, last_block, slots) VALUES (?, ?, ?)")
+        .bind(first as i64)
+        .bind(last as i64)
+        .bind(filters.slots.len() as i64)
+        .execute(&mut *tx)
+        .await?;
+    for (bits, slot) in filters.slots.iter().zip(0_i64..) {
+        sqlx::query("INSERT INTO filter_slot (first_block, slot, bits) VALUES (?, ?, ?)")
+            .bind(first as i64)
+            .bind(slot)
+            .bind(bits.as_slice())
+            .execute(&mut *tx)
+            .await?;
+    }
     Ok(())
 }

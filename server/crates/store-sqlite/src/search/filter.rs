@@ -1,5 +1,7 @@
 //! The conditions of a query, asked of a summary, of a block's names and of a span. Pure.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashSet;
 use spillway_model::{
     batch::{SpanStatus, StrId},
@@ -7,7 +9,7 @@ use spillway_model::{
 };
 use spillway_store::TraceQuery;
 
-use crate::block::{BlockSummary, Head};
+use crate::block::{BlockSummary, Head, filter::operation_token};
 
 pub(super) struct Filter {
     pub(super) environment: Option<String>,
@@ -58,7 +60,12 @@ impl Filter {
         self.environment.is_some() || self.namespace.is_some() || self.service.is_some() || self.operation.is_some()
     }
 
-    /// Whether a block can hold a match. `operations` are those of the segment that match by name; `None` means all.
+    /// Tokens of which a block must have one of each set, see [`crate::block::filter`].
+    pub(super) fn clauses(&self) -> Vec<BTreeSet<u64>> {
+        self.operation.iter().map(|name| BTreeSet::from([operation_token(name)])).collect()
+    }
+
+    /// Whether a block can hold a match. `operations` are the names of its summary that match; `None` means all.
     pub(super) fn may_match(&self, summary: &BlockSummary, operations: Option<&FxHashSet<u32>>) -> bool {
         let Some((from, last)) = self.range() else { return false };
         summary.operations.iter().any(|row| {

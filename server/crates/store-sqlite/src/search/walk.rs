@@ -6,8 +6,13 @@ use rustc_hash::FxHashSet;
 use spillway_store::{StoreError, TracePage};
 use sqlx::SqliteConnection;
 
-use super::filter::Filter;
-use crate::{block::BlockSummary, catalogue::Part, error, segment::operations};
+use super::{candidates::candidates, filter::Filter};
+use crate::{
+    block::BlockSummary,
+    catalogue::Part,
+    error,
+    segment::{Kind, Segment, operations},
+};
 
 const BLOCKS_AT_A_TIME: i64 = 64;
 
@@ -26,8 +31,11 @@ pub(super) struct Walk {
     position: Position,
     /// Blocks that may match, with their last start.
     buffer: VecDeque<(u64, u64)>,
-    /// Operations that match by name; looked up with the first blocks. `None` means all.
-    operations: Option<FxHashSet<u32>>,
+    /// What summaries name and matches, operations in the log and services in compacted files; looked up with the first blocks. `None`
+    /// means all.
+    names: Option<FxHashSet<u32>>,
+    /// Blocks that may match by their filter; `None` means all.
+    candidates: Option<FxHashSet<u64>>,
     begun: bool,
     ended: bool,
 }
@@ -41,7 +49,8 @@ impl Walk {
             last_ns: capped(last),
             position: Position { start_max_ns: i64::MAX, start_min_ns: i64::MAX, id: i64::MAX },
             buffer: VecDeque::new(),
-            operations: None,
+            names: None,
+            candidates: None,
             begun: false,
             ended: range.is_none() || part.after == part.last,
             part,
@@ -82,27 +91,19 @@ impl Walk {
             return Ok(());
         };
         if !self.begun && filter.names_anything() {
-            let ids: Vec<i64> = sqlx::query_scalar(
-                "SELECT id
-                 FROM operation
-                 WHERE (?1 IS NULL OR environment = ?1)
-                   AND (?2 IS NULL OR namespace = ?2)
-                   AND (?3 IS NULL OR service = ?3)
-                   AND (?4 IS NULL OR name = ?4)",
-            )
-            .bind(filter.environment.as_deref())
-            .bind(filter.namespace.as_deref())
-            .bind(filter.service.as_deref())
-            .bind(filter.operation.as_deref())
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(self.part.segment.failed("look operations up"))?;
+            let ids = matching(&self.part.segment, &mut connection, OPERATIONS, filter).await?;
             if ids.is_empty() && self.tells_all_apart(&mut connection).await? {
                 page.blocks_skipped += self.part.segment.totals().blocks;
                 self.ended = true;
                 return Ok(());
             }
-            self.operations = Some(ids.into_iter().map(|id| id as u32).collect());
+            self.names = Some(match self.part.segment.name.kind {
+                Kind::Fresh => ids,
+                Kind::Compacted => matching(&self.part.segment, &mut connection, SERVICES, filter).await?,
+            });
+        }
+        if !self.begun && self.part.segment.name.kind == Kind::Compacted {
+            self.candidates = candidates(&self.part.segment, &mut connection, &filter.clauses()).await?;
         }
         self.begun = true;
         let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(WALK)
@@ -124,7 +125,8 @@ impl Walk {
                 .map_err(error::corrupt(format!("the summary of block {id} in {}", self.part.segment.file())));
             // A summary that does not decode rules nothing out: the block itself decides.
             let start_max_ns = summary.as_ref().map_or_else(|_| uncapped(start_max_ns), |summary| summary.start_max_ns);
-            if summary.is_ok_and(|summary| !filter.may_match(&summary, self.operations.as_ref())) {
+            let filtered = self.candidates.as_ref().is_some_and(|candidates| !candidates.contains(&(id as u64)));
+            if filtered || summary.is_ok_and(|summary| !filter.may_match(&summary, self.names.as_ref())) {
                 page.blocks_skipped += 1;
             } else {
                 self.buffer.push_back((id as u64, start_max_ns));
@@ -143,6 +145,38 @@ impl Walk {
             .map_err(self.part.segment.failed("count operations"))?;
         Ok(most.is_none_or(|most| (most as usize) < operations::MOST))
     }
+}
+
+/// Small tables: some hundred rows, at most 100,000.
+const OPERATIONS: &str = "SELECT id
+     FROM operation
+     WHERE (?1 IS NULL OR environment = ?1)
+       AND (?2 IS NULL OR namespace = ?2)
+       AND (?3 IS NULL OR service = ?3)
+       AND (?4 IS NULL OR name = ?4)";
+
+const SERVICES: &str = "SELECT id
+     FROM service
+     WHERE (?1 IS NULL OR environment = ?1)
+       AND (?2 IS NULL OR namespace = ?2)
+       AND (?3 IS NULL OR name = ?3)
+       AND (?4 IS NULL OR TRUE)";
+
+async fn matching(
+    segment: &Segment,
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    filter: &Filter,
+) -> Result<FxHashSet<u32>, StoreError> {
+    let ids: Vec<i64> = sqlx::query_scalar(statement)
+        .bind(filter.environment.as_deref())
+        .bind(filter.namespace.as_deref())
+        .bind(filter.service.as_deref())
+        .bind(filter.operation.as_deref())
+        .fetch_all(connection)
+        .await
+        .map_err(segment.failed("look names up"))?;
+    Ok(ids.into_iter().map(|id| id as u32).collect())
 }
 
 /// Index: block_by_start, whose order this is.

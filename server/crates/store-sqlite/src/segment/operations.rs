@@ -1,4 +1,4 @@
-//! Numbers of the operations of a segment.
+//! Numbers of the operations and services of a file.
 
 use std::fmt::Write as _;
 
@@ -24,8 +24,35 @@ struct Operation {
     name: String,
 }
 
+/// Which names are numbered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// Span names of services.
+    #[default]
+    Operation,
+    /// Services alone.
+    Service,
+}
+
+impl Table {
+    fn select(self) -> &'static str {
+        match self {
+            Self::Operation => "SELECT id, environment, namespace, service, name FROM operation ORDER BY id",
+            Self::Service => "SELECT id, environment, namespace, name, '' FROM service ORDER BY id",
+        }
+    }
+
+    fn insert(self) -> &'static str {
+        match self {
+            Self::Operation => "INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)",
+            Self::Service => "INSERT INTO service (id, environment, namespace, name) VALUES (?, ?, ?, ?)",
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct OperationNumbers {
+    table: Table,
     known: FxHashMap<Box<str>, u32>,
     /// New in this transaction.
     added: Vec<Operation>,
@@ -33,13 +60,16 @@ pub(crate) struct OperationNumbers {
 }
 
 impl OperationNumbers {
-    pub(crate) async fn load(connection: &mut SqliteConnection, file: &str) -> Result<Self, StoreError> {
-        let rows: Vec<(i64, String, String, String, String)> =
-            sqlx::query_as("SELECT id, environment, namespace, service, name FROM operation ORDER BY id")
-                .fetch_all(connection)
-                .await
-                .map_err(error::sql(format!("read the operations of {file}")))?;
-        let mut numbers = Self::default();
+    pub(crate) async fn load(
+        connection: &mut SqliteConnection,
+        table: Table,
+        file: &str,
+    ) -> Result<Self, StoreError> {
+        let rows: Vec<(i64, String, String, String, String)> = sqlx::query_as(table.select())
+            .fetch_all(connection)
+            .await
+            .map_err(error::sql(format!("read the operations of {file}")))?;
+        let mut numbers = Self { table, ..Self::default() };
         for (id, environment, namespace, service, name) in rows {
             numbers.set_key(&environment, &namespace, &service, &name);
             numbers.known.insert(numbers.key.as_str().into(), id as u32);
@@ -50,14 +80,17 @@ impl OperationNumbers {
     /// Writes those that are new, in the transaction of the blocks that name them.
     pub(crate) async fn write_added(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         for operation in &self.added {
-            sqlx::query("INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)")
+            let insert = sqlx::query(self.table.insert())
                 .bind(operation.id)
                 .bind(operation.environment.as_str())
                 .bind(operation.namespace.as_str())
-                .bind(operation.service.as_str())
-                .bind(operation.name.as_str())
-                .execute(&mut *connection)
-                .await?;
+                .bind(operation.service.as_str());
+            match self.table {
+                Table::Operation => insert.bind(operation.name.as_str()),
+                Table::Service => insert,
+            }
+            .execute(&mut *connection)
+            .await?;
         }
         Ok(())
     }
@@ -85,6 +118,10 @@ impl OperationNumbers {
 impl Operations for OperationNumbers {
     fn number(&mut self, batch: &SpanBatch, resource: u32, name: StrId) -> u32 {
         let row = batch.resources[resource as usize];
+        let name = match self.table {
+            Table::Operation => name,
+            Table::Service => StrId::EMPTY,
+        };
         let [environment, namespace, service, name] =
             [row.environment, row.namespace, row.service, name].map(|id| batch.str(id));
         self.set_key(environment, namespace, service, name);

@@ -9,7 +9,11 @@ use crate::{
     OpenOptions, Synchronous,
     connect::{Purpose, WriterConnection},
     error, open,
-    segment::{self, FileName, Segment, Totals, operations::OperationNumbers, runs},
+    segment::{
+        self, FileName, Segment, Totals,
+        operations::{OperationNumbers, Table},
+        runs,
+    },
 };
 
 /// The segment, the one connection that writes it, and what encoding keeps.
@@ -33,7 +37,7 @@ impl Active {
         let mut connection = WriterConnection::open(&segment.path, Purpose::Blocks, synchronous).await?;
         let size_bytes =
             std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
-        let codec = Box::new(Codec::new(OperationNumbers::load(connection.statement(), &segment.file()).await?));
+        let codec = Box::new(Codec::new(OperationNumbers::load(connection.statement(), Table::Operation, &segment.file()).await?));
         Ok(Self { segment, connection, codec: Some(codec), size_bytes })
     }
 
@@ -75,7 +79,10 @@ impl Active {
             Some(codec) => codec,
             // The last one was lost in a panic, and numbers that it gave may not have been committed.
             None => {
-                Box::new(Codec::new(OperationNumbers::load(self.connection.statement(), &self.segment.file()).await?))
+                let file = self.segment.file();
+                Box::new(Codec::new(
+                    OperationNumbers::load(self.connection.statement(), Table::Operation, &file).await?,
+                ))
             }
         };
         let sealing = tokio::task::spawn_blocking(move || {
@@ -132,8 +139,8 @@ async fn insert_all(
     for (block, id) in blocks.iter().zip(first as i64..) {
         // Three statements in one text: each text is a trip to the driver's thread and back, which costs as much as an insert.
         sqlx::query(
-            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary, filter)
-             VALUES (?, ?, ?, ?, ?, ?, ?, X'');
+            "INSERT INTO block (id, received_at_ns, start_min_ns, start_max_ns, span_count, digests, summary)
+             VALUES (?, ?, ?, ?, ?, ?, ?);
              INSERT INTO block_data (block, data) VALUES (?, ?);
              INSERT INTO block_traces (block, hashes) VALUES (?, ?)",
         )
