@@ -52,6 +52,7 @@ fn ingest(routes: Routes, app: &App) -> Routes {
 
 fn telemetry(routes: Routes) -> Routes {
     let traces = Doc::new("Search traces, newest first")
+        .query("q", "a filter such as `service=checkout duration>250ms http.route=\"/pay/{id}\"`; with the others, all have to hold")
         .query("environment", "deployment.environment.name")
         .query("namespace", "service.namespace")
         .query("service", "service.name")
@@ -64,6 +65,10 @@ fn telemetry(routes: Routes) -> Routes {
         .query("limit", "1 to 1000, default 20")
         .query("cursor", "next_cursor of the last page")
         .returns::<api::TraceList>();
+    let complete = Doc::new("What can be typed at a place of an unfinished filter")
+        .query("q", "the text so far")
+        .query("at", "the cursor in characters, default the end")
+        .returns::<api::FilterCompletion>();
     let events = Doc::new("Health and breaker events, newest first")
         .query("kind", "breaker or health")
         .query("service", "service.name")
@@ -89,6 +94,7 @@ fn telemetry(routes: Routes) -> Routes {
     let live = Doc::new("The service map as it changes: a snapshot, then numbered deltas (server-sent events, resumes by Last-Event-ID)").returns_type("text/event-stream");
     routes
         .add(Method::GET, "/api/v1/traces", Read, traces, v1::traces::search)
+        .add(Method::GET, "/api/v1/traces/complete", Read, complete, v1::complete::handler)
         .add(
             Method::GET,
             "/api/v1/traces/{trace_id}",

@@ -38,7 +38,7 @@ pub use topology::{
     Topology, TopologyDelta,
 };
 pub use trace::{
-    AttributeValue, Operation, OperationList, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace, TraceList,
-    TraceSummary,
+    AttributeValue, FilterCompletion, FilterPart, Operation, OperationList, Span, SpanEvent, SpanKind, SpanLink,
+    SpanStatus, Trace, TraceList, TraceSummary,
 };
 pub use usage::{HistogramWire, RouteUsage, ShedSample, UsageAnswer, UsageReport};

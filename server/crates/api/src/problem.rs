@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct FieldError {
     /// What is wrong.
     pub detail: String,
-    /// JSON pointer, header or query parameter.
+    /// JSON pointer, header or query parameter; behind it, `#char=4,9` says which characters of it, counted from 0 (RFC 5147).
     pub pointer: String,
 }
 

@@ -179,6 +179,37 @@ pub struct TraceList {
     pub blocks_skipped: u64,
     /// False when the deadline ended the search early: the cursor goes on from there.
     pub complete: bool,
+    /// How far back the search came: spans that began later were all looked at. Null when nothing is left to look at.
+    pub reached: Option<Timestamp>,
+}
+
+/// What can stand at a place of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FilterPart {
+    /// A field of the span or the key of an attribute.
+    Key,
+    /// `=`, `exists` and the like.
+    Operator,
+    /// What a key is compared with.
+    Value,
+    /// Nothing that could be offered.
+    Nothing,
+}
+
+/// What can be typed at a place of an unfinished filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FilterCompletion {
+    /// What is expected there.
+    pub expected: FilterPart,
+    /// First character of the text that a choice takes the place of, counted from 0.
+    pub replace_from: u32,
+    /// The character behind the last one.
+    pub replace_to: u32,
+    /// What can stand there, as it is written in a filter; attributes are those that were stored lately.
+    pub choices: Vec<String>,
 }
 
 /// An operation of a service, for completion.

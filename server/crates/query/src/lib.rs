@@ -14,6 +14,7 @@ mod filter;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod lex;
+mod listing;
 mod literal;
 mod needs;
 mod number;
@@ -22,15 +23,18 @@ mod print;
 mod term;
 pub mod token;
 mod unit;
+mod verdict;
 
 pub use complete::{Completion, Expected, complete};
 pub use error::ParseError;
 pub use field::{AttributeKey, Field, KINDS, Place, STATUSES, TextField};
 pub use filter::{AttributeTest, Comparison, Equality, Filter, Order, Term, TextTest};
+pub use listing::Listing;
 pub use literal::{Literal, Needle, Numeric, Pattern, Wild, texts_of};
 pub use needs::Needs;
 pub use number::Number;
 pub use parse::{MOST_BYTES, MOST_DEPTH, MOST_TERMS, parse};
+pub use verdict::Verdict;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use spillway_model::{
 };
 
 use crate::{
-    AttributeKey, AttributeTest, Equality, Filter, Literal, Needs, Place, Term, TextTest,
+    AttributeKey, AttributeTest, Equality, Filter, Literal, Needs, Place, Term, TextTest, Verdict,
     generate::{self, Vocabulary},
     parse,
     token::attribute_tokens,
@@ -193,6 +193,23 @@ proptest! {
         prop_assert_eq!(holds(&Filter::all([a.clone(), b.clone()])), holds(&a) && holds(&b));
         prop_assert_eq!(holds(&Filter::any([a.clone(), b.clone()])), holds(&a) || holds(&b));
         prop_assert_eq!(parse(&a.to_string()).map(|again| holds(&again)), Ok(holds(&a)));
+    }
+
+    #[test]
+    fn a_verdict_on_less_than_all_is_never_wrong(
+        filter in generate::filter(&close_vocabulary()),
+        span in span(),
+        hidden in any::<u64>(),
+    ) {
+        let mut place = 0;
+        let verdict = filter.judge(1, &mut |term| {
+            place += 1;
+            let known = hidden >> (place % 64) & 1 == 0;
+            vec![if known { term.matches(span.span(0)).into() } else { Verdict::Maybe }]
+        });
+
+        let truth: Verdict = filter.matches(&span, 0).into();
+        prop_assert!(verdict[0] == truth || verdict[0] == Verdict::Maybe && hidden != 0);
     }
 
     #[test]

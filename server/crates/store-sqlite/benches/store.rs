@@ -11,7 +11,7 @@ use std::{
 };
 
 use spillway_model::{
-    batch::{SpanBatch, SpanView},
+    batch::SpanBatch,
     identity::{NodeKey, NodeKind, ServiceKey, TraceId},
     observation::{EdgeKey, Observation, Protocol, Side, Subject},
 };
@@ -179,17 +179,18 @@ async fn trace(store: &SqliteStore, traces: &[TraceId]) {
 }
 
 async fn search(store: &SqliteStore) {
-    let all = TraceQuery { limit: 20, ..TraceQuery::default() };
+    let asked = |filter: &str| TraceQuery { filter: filter.parse().unwrap(), limit: 20, ..TraceQuery::default() };
     let queries = [
-        ("newest", all.clone()),
-        ("of a service", TraceQuery { service: Some("payments".into()), ..all.clone() }),
-        ("failed", TraceQuery { status: Some(spillway_model::batch::SpanStatus::Error), ..all.clone() }),
-        (
-            "of an operation, slow",
-            TraceQuery { operation: Some("GET /health".into()), min_duration_ns: Some(30_000_000), ..all.clone() },
-        ),
-        ("of no such service", TraceQuery { service: Some("none".into()), ..all.clone() }),
-        ("oldest", TraceQuery { to_ns: Some(EPOCH_NS + 1_000_000_000), ..all }),
+        ("newest", asked("")),
+        ("of a service", asked("service=payments")),
+        ("failed", asked("status=error")),
+        ("of an operation, slow", asked("operation=\"GET /health\" duration>=30ms")),
+        ("by a rare attribute", asked("user.id=u-004711")),
+        ("by a number", asked("http.response.status_code>=500")),
+        ("by text within", asked("url.path~/checkout service=cart")),
+        ("by an attribute that none has", asked("user.id=nobody")),
+        ("of no such service", asked("service=none")),
+        ("oldest", asked(&format!("start<{}", EPOCH_NS + 1_000_000_000))),
     ];
     for (name, query) in queries {
         let mut times = Vec::new();
@@ -209,20 +210,11 @@ async fn search(store: &SqliteStore) {
             .unwrap();
             for found in &page.traces {
                 let trace = store.trace(found.trace_id).await.unwrap().unwrap();
-                assert!(trace.len() == found.spans as usize && trace.iter().any(|span| matches(&query, span)));
+                assert!(trace.len() == found.spans as usize && trace.iter().any(|span| query.filter.matches(&trace, span.index())));
             }
         }
         println!("search: {name}: {} ({line})", quantiles(times));
     }
-}
-
-fn matches(query: &TraceQuery, span: SpanView<'_>) -> bool {
-    let is = |wanted: &Option<String>, have: &str| wanted.as_ref().is_none_or(|wanted| wanted == have);
-    is(&query.service, span.batch().str(span.resource().service))
-        && is(&query.operation, span.name())
-        && query.status.is_none_or(|status| status == span.status())
-        && query.min_duration_ns.is_none_or(|least| span.duration_ns() >= least)
-        && query.to_ns.is_none_or(|to| span.start_ns() < to)
 }
 
 /// One fact for each node and each side of each edge, at each second.

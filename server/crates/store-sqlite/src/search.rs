@@ -15,6 +15,8 @@ use crate::{catalogue::Part, store::Inner};
 pub(crate) mod candidates;
 mod filter;
 mod found;
+mod judge;
+pub(crate) mod listing;
 mod outline;
 pub(crate) mod walk;
 
@@ -139,12 +141,14 @@ impl Search<'_> {
         let Some(walk) = newest else { return Ok(()) };
         let Some(block) = walk.take() else { return Ok(()) };
         self.page.blocks_read += 1;
-        let Some(outline) = self.outlines.read(self.inner, &walk.part.segment, block).await? else { return Ok(()) };
-        let names = self.filter.names(&outline.head);
+        let asked = Some(&self.filter.wanted);
+        let Some(outline) = self.outlines.read(self.inner, &walk.part.segment, block, asked).await? else {
+            return Ok(());
+        };
         for span in 0..outline.head.len() {
             let start = outline.head.start_ns[span];
             let trace = outline.head.traces[outline.head.trace[span] as usize];
-            if !self.filter.is_before_cursor((start, trace)) || !self.filter.matches(&outline.head, &names, span) {
+            if !self.filter.is_before_cursor((start, trace)) || !outline.matches(span) {
                 continue;
             }
             match self.newest.get_mut(&trace) {

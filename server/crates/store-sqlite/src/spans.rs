@@ -6,9 +6,14 @@ use spillway_model::{
     batch::SpanBatch,
     identity::{ServiceKey, TraceId},
 };
+use spillway_query::{AttributeKey, Listing, Place};
 use spillway_store::{OperationRow, ReplayedBatch, SpanReader, StoreError, TracePage, TraceQuery, Usage, Watermark};
 
-use crate::{SqliteStore, replay, search, trace};
+use crate::{
+    SqliteStore, replay,
+    search::{self, listing},
+    trace,
+};
 
 impl SpanReader for SqliteStore {
     #[tracing::instrument(name = "db.trace", skip_all, fields(trace.id = %id), err)]
@@ -45,6 +50,25 @@ impl SpanReader for SqliteStore {
             }
         }
         Ok(operations.into_iter().collect())
+    }
+
+    #[tracing::instrument(name = "db.attribute_keys", skip_all, err)]
+    async fn attribute_keys(&self, place: Place, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let mut listing = Listing::new(prefix, limit);
+        listing::newest(&self.inner, |batch| listing.keys(batch, place)).await?;
+        Ok(listing.finish())
+    }
+
+    #[tracing::instrument(name = "db.attribute_values", skip_all, err)]
+    async fn attribute_values(
+        &self,
+        key: &AttributeKey,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut listing = Listing::new(prefix, limit);
+        listing::newest(&self.inner, |batch| listing.values(batch, key)).await?;
+        Ok(listing.finish())
     }
 
     #[tracing::instrument(name = "db.replay", skip_all, err)]

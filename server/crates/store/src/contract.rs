@@ -78,6 +78,7 @@ macro_rules! contract_suite {
             @tests $module, $make,
             spans: [
                 a_search_finds_what_the_oracle_finds,
+                completion_offers_what_is_there,
                 pages_stay_the_same_under_writes,
                 a_cursor_of_another_store_is_refused,
                 a_deadline_shortens_pages_and_loses_nothing,

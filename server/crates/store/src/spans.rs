@@ -3,10 +3,11 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use spillway_model::{
-    batch::{SpanBatch, SpanStatus},
+    batch::SpanBatch,
     event::Event,
     identity::{ServiceKey, TraceId},
 };
+use spillway_query::{AttributeKey, Filter, Place};
 
 use crate::StoreError;
 
@@ -87,25 +88,9 @@ pub trait Writer: Send {
 /// Which traces.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceQuery {
-    /// Only spans of this environment.
-    pub environment: Option<String>,
-    /// Only spans of this namespace.
-    pub namespace: Option<String>,
-    /// Only spans of this service.
-    pub service: Option<String>,
-    /// Only spans of this name.
-    pub operation: Option<String>,
-    /// Only spans with this status.
-    pub status: Option<SpanStatus>,
-    /// Only spans that took at least this long.
-    pub min_duration_ns: Option<u64>,
-    /// Only spans that took at most this long.
-    pub max_duration_ns: Option<u64>,
-    /// Only spans that began at or after this.
-    pub from_ns: Option<u64>,
-    /// Only spans that began before this.
-    pub to_ns: Option<u64>,
-    /// Traces a page, 1 to 1,000. A trace is found when one of its spans fulfils every condition.
+    /// Traces that have a span fulfilling it.
+    pub filter: Filter,
+    /// Traces a page, 1 to 1,000.
     pub limit: u32,
     /// Where the last page ended.
     pub cursor: Option<Cursor>,
@@ -162,6 +147,13 @@ pub struct TracePage {
     pub complete: bool,
 }
 
+impl TracePage {
+    /// How far back it came: spans that began later than this were all looked at. `None` when nothing is left to look at.
+    pub fn reached_ns(&self) -> Option<u64> {
+        self.next.map(|cursor| cursor.start_ns)
+    }
+}
+
 /// An operation that is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OperationRow {
@@ -201,6 +193,23 @@ pub trait SpanReader: Send + Sync {
 
     /// Operations by service, sorted; at most `limit`.
     fn operations(&self, limit: usize) -> impl Future<Output = Result<Vec<OperationRow>, StoreError>> + Send;
+
+    /// Keys of attributes in that place that begin with `prefix`, whatever the case of letters: sorted, at most `limit`. For completion:
+    /// an engine may look at what was stored last only, and for a short time. In [`Place::Nearest`] are those of spans and resources.
+    fn attribute_keys(
+        &self,
+        place: Place,
+        prefix: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Values of an attribute as text, elements of arrays one by one, that begin with `prefix`, under the same terms.
+    fn attribute_values(
+        &self,
+        key: &AttributeKey,
+        prefix: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
     /// Batches committed behind `after` (from the begin when `None`), oldest first; at least one if there is one, then until `span_limit` is reached.
     fn replay(

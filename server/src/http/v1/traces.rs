@@ -10,6 +10,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use spillway_api as api;
 use spillway_model::{batch::SpanStatus, identity::TraceId};
+use spillway_query::{Comparison, Equality, Filter, Order, Pattern, Term, TextField, TextTest};
 use spillway_store::{Cursor, SpanReader as _, TraceQuery, Watermark};
 use spillway_store_sqlite::SqliteStore;
 
@@ -24,6 +25,7 @@ const OPERATIONS: usize = 10_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
+    q: Option<String>,
     environment: Option<String>,
     namespace: Option<String>,
     service: Option<String>,
@@ -50,6 +52,7 @@ pub async fn search(
         blocks_read: page.blocks_read,
         blocks_skipped: page.blocks_skipped,
         complete: page.complete,
+        reached: page.reached_ns().map(view::timestamp),
     }))
 }
 
@@ -105,24 +108,44 @@ fn query(search: Search) -> Result<TraceQuery, ApiError> {
         .as_deref()
         .map(|text| read_cursor(text).ok_or(spillway_store::StoreError::InvalidCursor))
         .transpose()?;
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    Ok(TraceQuery {
-        environment: given(search.environment),
-        namespace: given(search.namespace),
-        service: given(search.service),
-        operation: given(search.operation),
-        status: search.status.map(|status| match status {
-            api::SpanStatus::Unset => SpanStatus::Unset,
-            api::SpanStatus::Ok => SpanStatus::Ok,
-            api::SpanStatus::Error => SpanStatus::Error,
-        }),
-        min_duration_ns: milliseconds("min_duration_ms", search.min_duration_ms)?,
-        max_duration_ns: milliseconds("max_duration_ms", search.max_duration_ms)?,
-        from_ns: instant("from", search.from)?,
-        to_ns: instant("to", search.to)?,
-        limit,
-        cursor,
-        deadline: Some(DEADLINE),
+    let name = |field: TextField, text: Option<String>| {
+        let pattern = text.filter(|text| !text.is_empty()).map(Pattern::Exact);
+        pattern.map(|pattern| Term::Text(field, TextTest::Is(pattern)))
+    };
+    let status = search.status.map(|status| match status {
+        api::SpanStatus::Unset => SpanStatus::Unset,
+        api::SpanStatus::Ok => SpanStatus::Ok,
+        api::SpanStatus::Error => SpanStatus::Error,
+    });
+    let duration = |order: Order, ns: Option<u64>| ns.map(|ns| Term::Duration(Comparison::Order(order), ns));
+    let start = |order: Order, ns: Option<u64>| ns.map(|ns| Term::Start(Comparison::Order(order), ns));
+    let terms = [
+        name(TextField::Environment, search.environment),
+        name(TextField::Namespace, search.namespace),
+        name(TextField::Service, search.service),
+        name(TextField::Operation, search.operation),
+        status.map(|status| Term::Status(Equality::Is, status)),
+        duration(Order::AtLeast, milliseconds("min_duration_ms", search.min_duration_ms)?),
+        duration(Order::AtMost, milliseconds("max_duration_ms", search.max_duration_ms)?),
+        start(Order::AtLeast, instant("from", search.from)?),
+        start(Order::Less, instant("to", search.to)?),
+    ];
+    let written = read_filter(search.q.as_deref().unwrap_or_default())?;
+    let filter = Filter::all(terms.into_iter().flatten().map(Filter::Term).chain([written]));
+    Ok(TraceQuery { filter, limit, cursor, deadline: Some(DEADLINE) })
+}
+
+/// The filter in the parameter `q`; the error says which characters are wrong.
+fn read_filter(text: &str) -> Result<Filter, ApiError> {
+    spillway_query::parse(text).map_err(|error| {
+        let first = error.character - 1;
+        let last = first + text[error.range.clone()].chars().count();
+        let detail = match &error.hint {
+            Some(hint) => format!("expected {}; {hint}", error.expected),
+            None => format!("expected {}", error.expected),
+        };
+        ApiError::bad_request(format!("q is not a filter: {error}"))
+            .with_error(format!("q#char={first},{last}"), detail)
     })
 }
 
@@ -161,6 +184,22 @@ mod tests {
         for bad in ["", "AQ", "!!", &write_cursor(&cursor)[1..]] {
             assert_eq!(read_cursor(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn parameters_and_filter_all_have_to_hold() {
+        let search = Search {
+            q: Some("a=1 or b=2".into()),
+            service: Some("cart".into()),
+            min_duration_ms: Some(2.5),
+            to: Some(api::Timestamp::from_unix_ns(1_000_000_000)),
+            ..Search::default()
+        };
+
+        assert_eq!(
+            query(search).unwrap().filter.to_string(),
+            "service=cart duration>=2500us start<1970-01-01T00:00:01Z (a=1 or b=2)"
+        );
     }
 
     #[test]

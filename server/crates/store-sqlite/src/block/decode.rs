@@ -23,6 +23,7 @@ pub struct BlockReader<'a> {
 }
 
 /// The columns that a search looks at. Strings are read with [`Self::str`].
+#[derive(Clone)]
 pub struct Head {
     names: Names,
     /// The resource table; attributes and entity references are not decoded.
@@ -47,6 +48,7 @@ pub struct Head {
     pub traces: Vec<TraceId>,
 }
 
+#[derive(Clone)]
 struct Names {
     text: String,
     places: Vec<Range<usize>>,

@@ -1,109 +1,118 @@
-//! The conditions of a query, asked of a summary, of a block's names and of a span. Pure.
+//! The conditions of a query, asked of a file's operations and of a block's summary; where a page begins. Pure.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use rustc_hash::FxHashSet;
-use spillway_model::{
-    batch::{SpanStatus, StrId},
-    identity::TraceId,
-};
+use spillway_model::identity::TraceId;
+use spillway_query::{self as query, Needs, Term, TextField, Verdict};
 use spillway_store::TraceQuery;
 
-use crate::block::{BlockSummary, Head, filter::operation_token};
+use crate::block::{BlockSummary, filter::operation_token};
 
 pub(super) struct Filter {
-    pub(super) environment: Option<String>,
-    pub(super) namespace: Option<String>,
-    pub(super) service: Option<String>,
-    pub(super) operation: Option<String>,
-    status: Option<SpanStatus>,
-    min_duration_ns: u64,
-    max_duration_ns: u64,
-    from_ns: u64,
-    /// Inclusive; `None` when nothing can match.
-    last_ns: Option<u64>,
+    /// What is asked; shared with the threads that decode.
+    pub(super) wanted: Arc<query::Filter>,
+    /// What a span must have at least.
+    needs: Needs,
+    /// Whether who sent a span, or its name, is asked about at all.
+    names_anything: bool,
     cursor: Option<(u64, TraceId)>,
 }
 
-/// Which resources and names of a block match, by their place in it.
+/// A row of a file's table of operations, or of services.
 pub(super) struct Names {
-    resources: Vec<bool>,
-    /// By string; `None` when any operation will do.
-    operations: Option<Vec<bool>>,
+    pub(super) id: u32,
+    pub(super) environment: String,
+    pub(super) namespace: String,
+    pub(super) service: String,
+    /// `None` in the table of services.
+    pub(super) operation: Option<String>,
+}
+
+impl Names {
+    fn text(&self, field: TextField) -> Option<&str> {
+        match field {
+            TextField::Environment => Some(&self.environment),
+            TextField::Namespace => Some(&self.namespace),
+            TextField::Service => Some(&self.service),
+            TextField::Operation => self.operation.as_deref(),
+            TextField::Instance | TextField::Version | TextField::Scope | TextField::EventName => None,
+        }
+    }
 }
 
 impl Filter {
     pub(super) fn new(query: &TraceQuery) -> Self {
-        let cursor = query.cursor.map(|cursor| (cursor.start_ns, cursor.trace_id));
+        let mut names_anything = false;
+        query.filter.each_term(&mut |term| {
+            names_anything |= matches!(
+                term,
+                Term::Text(
+                    TextField::Environment | TextField::Namespace | TextField::Service | TextField::Operation,
+                    _
+                )
+            );
+        });
         Self {
-            environment: query.environment.clone(),
-            namespace: query.namespace.clone(),
-            service: query.service.clone(),
-            operation: query.operation.clone(),
-            status: query.status,
-            min_duration_ns: query.min_duration_ns.unwrap_or(0),
-            max_duration_ns: query.max_duration_ns.unwrap_or(u64::MAX),
-            from_ns: query.from_ns.unwrap_or(0),
-            last_ns: query.to_ns.map_or(Some(u64::MAX), |to| to.checked_sub(1)),
-            cursor,
+            needs: query.filter.needs(),
+            wanted: Arc::new(query.filter.clone()),
+            names_anything,
+            cursor: query.cursor.map(|cursor| (cursor.start_ns, cursor.trace_id)),
         }
     }
 
-    /// The range of starts that the walk has to look at: from, and last inclusive.
+    /// The range of starts that the walk has to look at, both ends inclusive; `None` when nothing can match.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
-        let last = self.last_ns?.min(self.cursor.map_or(u64::MAX, |(start, _)| start));
-        (self.from_ns <= last).then_some((self.from_ns, last))
+        let last = self.needs.last_ns.min(self.cursor.map_or(u64::MAX, |(start, _)| start));
+        (!self.needs.are_impossible() && self.needs.from_ns <= last).then_some((self.needs.from_ns, last))
     }
 
     /// Whether operations have to be told apart at all.
     pub(super) fn names_anything(&self) -> bool {
-        self.environment.is_some() || self.namespace.is_some() || self.service.is_some() || self.operation.is_some()
+        self.names_anything
     }
 
-    /// Tokens of which a block must have one of each set, see [`crate::block::filter`].
-    pub(super) fn clauses(&self) -> Vec<BTreeSet<u64>> {
-        self.operation.iter().map(|name| BTreeSet::from([operation_token(name)])).collect()
+    /// The environment, namespace, service and name that an operation must have, where it is one only: for the file to choose by.
+    pub(super) fn only_names(&self) -> [Option<&str>; 4] {
+        let Needs { environments, namespaces, services, operations, .. } = &self.needs;
+        [environments, namespaces, services, operations].map(|names: &Option<BTreeSet<String>>| match names {
+            Some(names) if names.len() == 1 => names.first().map(String::as_str),
+            _ => None,
+        })
     }
 
-    /// Whether a block can hold a match. `operations` are the names of its summary that match; `None` means all.
+    /// The names whose spans may match.
+    pub(super) fn may_match_names(&self, names: &[Names]) -> FxHashSet<u32> {
+        let verdicts = self.wanted.judge(names.len(), &mut |term| match term {
+            Term::Text(field, test) => names
+                .iter()
+                .map(|row| row.text(*field).map_or(Verdict::Maybe, |text| test.matches(text).into()))
+                .collect(),
+            _ => vec![Verdict::Maybe; names.len()],
+        });
+        let may = names.iter().zip(verdicts).filter(|(_, verdict)| *verdict != Verdict::No);
+        may.map(|(row, _)| row.id).collect()
+    }
+
+    /// Whether a block can hold a match. `operations` are those of the segment that may match by name; `None` means all.
     pub(super) fn may_match(&self, summary: &BlockSummary, operations: Option<&FxHashSet<u32>>) -> bool {
         let Some((from, last)) = self.range() else { return false };
         summary.operations.iter().any(|row| {
             operations
                 .is_none_or(|operations| row.operation == BlockSummary::OTHER || operations.contains(&row.operation))
-                && self.status.is_none_or(|status| status == row.status)
-                && row.longest_ns >= self.min_duration_ns
+                && self.needs.statuses.contains(&row.status)
+                && row.longest_ns >= self.needs.min_duration_ns
                 && row.start_max_ns >= from
                 && row.start_min_ns <= last
         })
     }
 
-    /// Compares names once a block instead of once a span.
-    pub(super) fn names(&self, head: &Head) -> Names {
-        let is = |wanted: &Option<String>, id: StrId| wanted.as_deref().is_none_or(|wanted| wanted == head.str(id));
-        let resources = head
-            .resources
-            .iter()
-            .map(|row| {
-                is(&self.environment, row.environment)
-                    && is(&self.namespace, row.namespace)
-                    && is(&self.service, row.service)
-            })
-            .collect();
-        let operations = self.operation.as_deref().map(|wanted| head.strings().map(|name| name == wanted).collect());
-        Names { resources, operations }
-    }
-
-    /// Whether a span fulfils every condition; the cursor is none of them.
-    pub(super) fn matches(&self, head: &Head, names: &Names, span: usize) -> bool {
-        let start = head.start_ns[span];
-        let duration = head.end_ns[span].saturating_sub(start);
-        names.operations.as_ref().is_none_or(|operations| operations[head.name[span].0 as usize])
-            && names.resources[head.scopes[head.scope[span] as usize].resource as usize]
-            && self.status.is_none_or(|status| status == head.status[span])
-            && (self.min_duration_ns..=self.max_duration_ns).contains(&duration)
-            && self.from_ns <= start
-            && self.last_ns.is_some_and(|last| start <= last)
+    /// Of each list, a block that matches holds at least one token: of attributes and of names of spans.
+    pub(super) fn clauses(&self) -> Vec<BTreeSet<u64>> {
+        let mut clauses = self.needs.attributes.clone();
+        let operations = self.needs.operations.as_ref();
+        clauses.extend(operations.map(|names| names.iter().map(|name| operation_token(name)).collect()));
+        clauses
     }
 
     /// Where the page before ended.

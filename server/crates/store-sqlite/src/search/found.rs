@@ -36,18 +36,17 @@ pub(super) async fn sum_up(
             if blocks > MOST_BLOCKS {
                 break;
             }
-            let Some(outline) = outlines.read(inner, segment, block).await? else { continue };
+            // On a first page nothing can stand before the cursor: attributes of these blocks need not be read.
+            let asked = (!filter.is_first_page()).then_some(&filter.wanted);
+            let Some(outline) = outlines.read(inner, segment, block, asked).await? else { continue };
             let Some(mine) = outline.head.traces.iter().position(|trace| *trace == id) else { continue };
-            let names = filter.names(&outline.head);
             for span in 0..outline.head.len() {
                 if outline.head.trace[span] as usize != mine
                     || !seen.insert((outline.span_id[span], outline.head.kind[span]))
                 {
                     continue;
                 }
-                if filter.matches(&outline.head, &names, span)
-                    && !filter.is_before_cursor((outline.head.start_ns[span], id))
-                {
+                if outline.matches(span) && !filter.is_before_cursor((outline.head.start_ns[span], id)) {
                     return Ok(None);
                 }
                 spans.push((Arc::clone(&outline), span));

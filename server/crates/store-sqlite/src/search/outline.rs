@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use spillway_model::identity::SpanId;
+use spillway_query::{Filter, Verdict};
 use spillway_store::StoreError;
 
+use super::judge;
 use crate::{
     block::{BlockError, BlockReader, Head},
     error,
@@ -21,15 +23,46 @@ pub(super) struct Outline {
     pub(super) head: Head,
     pub(super) span_id: Vec<SpanId>,
     pub(super) parent_id: Vec<SpanId>,
+    /// Whether each span fulfils the filter; `None` when nobody has asked yet.
+    matches: Option<Vec<bool>>,
 }
 
 impl Outline {
-    fn decode(data: &[u8]) -> Result<Self, BlockError> {
+    fn decode(data: &[u8], filter: Option<&Filter>) -> Result<Self, BlockError> {
         let reader = BlockReader::open(data)?;
         let head = reader.head()?;
         let (span_id, parent_id) = reader.links()?;
-        Ok(Self { head, span_id, parent_id })
+        let matches = match filter {
+            None => None,
+            Some(filter) => Some(decide(filter, &reader, &head, &span_id, &parent_id)?),
+        };
+        Ok(Self { head, span_id, parent_id, matches })
     }
+
+    /// Whether a span fulfils the filter that it was read with.
+    pub(super) fn matches(&self, span: usize) -> bool {
+        self.matches.as_ref().is_some_and(|matches| matches[span])
+    }
+}
+
+/// Decodes attributes only if some span is left that they decide.
+fn decide(
+    filter: &Filter,
+    reader: &BlockReader<'_>,
+    head: &Head,
+    span_id: &[SpanId],
+    parent_id: &[SpanId],
+) -> Result<Vec<bool>, BlockError> {
+    let verdicts = judge::judge(filter, head, span_id, parent_id);
+    if !verdicts.contains(&Verdict::Maybe) {
+        return Ok(verdicts.into_iter().map(|verdict| verdict == Verdict::Yes).collect());
+    }
+    let batch = reader.batch_with(head.clone())?;
+    let decided = verdicts.into_iter().enumerate().map(|(span, verdict)| match verdict {
+        Verdict::Maybe => filter.matches(&batch, span),
+        verdict => verdict == Verdict::Yes,
+    });
+    Ok(decided.collect())
 }
 
 #[derive(Default)]
@@ -38,15 +71,18 @@ pub(super) struct Outlines {
 }
 
 impl Outlines {
+    /// The block, and which of its spans fulfil `filter` when that is asked: with the same filter all through a search.
+    ///
     /// `None` when the block is gone with its segment, or does not decode: then it is named in the log.
     pub(super) async fn read(
         &mut self,
         inner: &Inner,
         segment: &Arc<Segment>,
         block: u64,
+        filter: Option<&Arc<Filter>>,
     ) -> Result<Option<Arc<Outline>>, StoreError> {
         let key = (segment.name, block);
-        if let Some(outline) = self.kept.get(&key) {
+        if let Some(outline) = self.kept.get(&key).filter(|known| filter.is_none() || known.matches.is_some()) {
             return Ok(Some(Arc::clone(outline)));
         }
         let Some(mut connection) = segment.reader().await? else { return Ok(None) };
@@ -57,7 +93,8 @@ impl Outlines {
             .map_err(segment.failed("read a block"))?;
         drop(connection);
         let Some(data) = data else { return Ok(None) };
-        let outline = match inner.decode(move || Ok(Outline::decode(&data))).await? {
+        let filter = filter.map(Arc::clone);
+        let outline = match inner.decode(move || Ok(Outline::decode(&data, filter.as_deref()))).await? {
             Ok(outline) => Arc::new(outline),
             Err(failed) => {
                 let error = error::corrupt(format!("block {block} of {}", segment.file()))(failed);

@@ -6,7 +6,10 @@ use rustc_hash::FxHashSet;
 use spillway_store::{StoreError, TracePage};
 use sqlx::SqliteConnection;
 
-use super::{candidates::candidates, filter::Filter};
+use super::{
+    candidates::candidates,
+    filter::{Filter, Names},
+};
 use crate::{
     block::BlockSummary,
     catalogue::Part,
@@ -148,35 +151,50 @@ impl Walk {
 }
 
 /// Small tables: some hundred rows, at most 100,000.
-const OPERATIONS: &str = "SELECT id
+const OPERATIONS: &str = "SELECT id, environment, namespace, service, name
      FROM operation
      WHERE (?1 IS NULL OR environment = ?1)
        AND (?2 IS NULL OR namespace = ?2)
        AND (?3 IS NULL OR service = ?3)
        AND (?4 IS NULL OR name = ?4)";
 
-const SERVICES: &str = "SELECT id
+const SERVICES: &str = "SELECT id, environment, namespace, name, NULL
      FROM service
      WHERE (?1 IS NULL OR environment = ?1)
        AND (?2 IS NULL OR namespace = ?2)
        AND (?3 IS NULL OR name = ?3)
        AND (?4 IS NULL OR TRUE)";
 
+/// A row of either table.
+type NameRow = (i64, String, String, String, Option<String>);
+
+/// Numbers of the names whose spans may match.
 async fn matching(
     segment: &Segment,
     connection: &mut SqliteConnection,
     statement: &'static str,
     filter: &Filter,
 ) -> Result<FxHashSet<u32>, StoreError> {
-    let ids: Vec<i64> = sqlx::query_scalar(statement)
-        .bind(filter.environment.as_deref())
-        .bind(filter.namespace.as_deref())
-        .bind(filter.service.as_deref())
-        .bind(filter.operation.as_deref())
+    let [environment, namespace, service, operation] = filter.only_names();
+    let rows: Vec<NameRow> = sqlx::query_as(statement)
+        .bind(environment)
+        .bind(namespace)
+        .bind(service)
+        .bind(operation)
         .fetch_all(connection)
         .await
         .map_err(segment.failed("look names up"))?;
-    Ok(ids.into_iter().map(|id| id as u32).collect())
+    let names: Vec<Names> = rows
+        .into_iter()
+        .map(|(id, environment, namespace, service, operation)| Names {
+            id: id as u32,
+            environment,
+            namespace,
+            service,
+            operation,
+        })
+        .collect();
+    Ok(filter.may_match_names(&names))
 }
 
 /// Index: block_by_start, whose order this is.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use spillway_model::{
-    batch::{Scope, SpanBatch, SpanBatchBuilder, SpanKind, SpanRow, SpanStatus, StrId, Value},
+    batch::{EventRow, LinkRow, Run, Scope, SpanBatch, SpanBatchBuilder, SpanKind, SpanRow, SpanStatus, StrId, Value},
     event::{BreakerState, Event, EventBody, HealthStatus},
     identity::{ServiceKey, SpanId, TraceId},
+};
+use spillway_query::{
+    Comparison, Equality, Filter, Order, Pattern, Term, TextField, TextTest,
+    generate::{self, Vocabulary},
 };
 
 mod realistic;
@@ -96,6 +100,26 @@ pub fn batch_of(origins: &[Origin]) -> SpanBatch {
         let key = builder.intern("user.id");
         let value = builder.intern(&format!("user-{}", dice.below(1000)));
         builder.attribute(key, Value::Str(value));
+        if dice.below(3) == 0 {
+            // "blue", 300
+            let tags = builder.bytes(&[0x0a, 6, 0x0a, 4, b'b', b'l', b'u', b'e', 0x0a, 3, 0x18, 0xac, 0x02]);
+            let key = builder.intern("tags");
+            builder.attribute(key, Value::Array(tags));
+        }
+        let attributes = builder.attributes_since(start);
+        let events = Run { start: builder.event_count(), len: dice.below(3).saturating_sub(1) as u32 };
+        for _ in events.range() {
+            let start = builder.attribute_count();
+            let key = builder.intern("attempt");
+            builder.attribute(key, Value::Double(dice.below(4) as f64 / 2.0));
+            let attributes = builder.attributes_since(start);
+            let name = builder.intern(dice.pick(&["retry", "done"]));
+            builder.event(EventRow { name, attributes, ..EventRow::default() });
+        }
+        let links = Run { start: builder.link_count(), len: u32::from(dice.below(8) == 0) };
+        for _ in links.range() {
+            builder.link(LinkRow { trace_id: trace_id(dice.below(12) as u8), ..LinkRow::default() });
+        }
         let start_ns = EPOCH_NS + u64::from(origin.trace) * 1_000_000_000 + dice.below(8) * 500_000_000;
         let row = SpanRow {
             scope,
@@ -111,7 +135,9 @@ pub fn batch_of(origins: &[Origin]) -> SpanBatch {
             start_ns,
             end_ns: start_ns + dice.below(5) * 1_000_000,
             status: SpanStatus::from_number(dice.below(4).saturating_sub(1)),
-            attributes: builder.attributes_since(start),
+            attributes,
+            events,
+            links,
             ..SpanRow::default()
         };
         builder.span(&row);
@@ -164,40 +190,59 @@ pub fn history(batches: usize, spans: usize) -> impl Strategy<Value = Vec<(Vec<O
     any::<u64>().prop_flat_map(move |seed| vec((origins(seed, spans), 0i64..3_000_000_000), 1..batches))
 }
 
+/// Words that generated spans are made of, and a few that none has.
+fn vocabulary() -> Vocabulary {
+    let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    Vocabulary {
+        names: [&names::ENVIRONMENTS[..], &names::SERVICES, &names::OPERATIONS, &["suite", "retry"]].map(all).concat(),
+        keys: all(&["http.response.status_code", "user.id", "tags", "attempt", "service.name", "missing"]),
+        values: all(&["200", "201", "202.0", "user-7", "user-123", "blue", "300", "0.5", "1", "cart", "nowhere"]),
+        durations: (0..6).map(|ms| ms * 1_000_000).collect(),
+        starts: (0..34).map(|step| EPOCH_NS + step * 500_000_000).collect(),
+        traces: (0..13).map(trace_id).collect(),
+        spans: (0..11).map(|span| SpanId([span + 1; 8])).collect(),
+    }
+}
+
+/// What people ask for: a few conditions side by side, that an engine has summaries of.
+fn plain_filter() -> impl Strategy<Value = Filter> {
+    let is = |field: TextField, values: &'static [&'static str]| {
+        let name = select(values).prop_map(|name| Pattern::Exact(name.to_owned()));
+        option::weighted(0.3, name.prop_map(move |name| Term::Text(field, TextTest::Is(name))))
+    };
+    let duration = |order: Order| {
+        let ms = 0u64..6;
+        option::weighted(0.2, ms.prop_map(move |ms| Term::Duration(Comparison::Order(order), ms * 1_000_000)))
+    };
+    let start = |order: Order| {
+        let step = 0u64..34;
+        option::weighted(
+            0.3,
+            step.prop_map(move |step| Term::Start(Comparison::Order(order), EPOCH_NS + step * 500_000_000)),
+        )
+    };
+    let statuses = select(&[SpanStatus::Unset, SpanStatus::Ok, SpanStatus::Error]);
+    let terms = (
+        is(TextField::Environment, &names::ENVIRONMENTS),
+        is(TextField::Service, &names::SERVICES),
+        is(TextField::Operation, &names::OPERATIONS),
+        option::weighted(0.3, statuses.prop_map(|status| Term::Status(Equality::Is, status))),
+        duration(Order::AtLeast),
+        duration(Order::AtMost),
+        start(Order::AtLeast),
+        start(Order::Less),
+    );
+    terms.prop_map(|(a, b, c, d, e, f, g, h)| {
+        Filter::all([a, b, c, d, e, f, g, h].into_iter().flatten().map(Filter::Term))
+    })
+}
+
 /// Any conditions, of values that generated spans have.
 pub fn query() -> impl Strategy<Value = crate::TraceQuery> {
-    let some =
-        |values: &'static [&'static str]| proptest::option::weighted(0.3, select(values).prop_map(str::to_owned));
-    let time = || proptest::option::weighted(0.3, (0u64..34).prop_map(|step| EPOCH_NS + step * 500_000_000));
-    let duration = || proptest::option::weighted(0.2, (0u64..6).prop_map(|ms| ms * 1_000_000));
-    let status = proptest::option::weighted(0.3, select(&[SpanStatus::Unset, SpanStatus::Ok, SpanStatus::Error]));
-    (
-        some(&names::ENVIRONMENTS),
-        some(&names::SERVICES),
-        some(&names::OPERATIONS),
-        status,
-        duration(),
-        duration(),
-        time(),
-        time(),
-        1u32..6,
-    )
-        .prop_map(
-            |(environment, service, operation, status, min_duration_ns, max_duration_ns, from_ns, to_ns, limit)| {
-                crate::TraceQuery {
-                    environment,
-                    service,
-                    operation,
-                    status,
-                    min_duration_ns,
-                    max_duration_ns,
-                    from_ns,
-                    to_ns,
-                    limit,
-                    ..crate::TraceQuery::default()
-                }
-            },
-        )
+    let any = generate::filter(&vocabulary());
+    let both = (plain_filter(), generate::filter(&vocabulary())).prop_map(|(a, b)| Filter::all([a, b]));
+    let filter = prop_oneof![plain_filter(), any, both];
+    (filter, 1u32..6).prop_map(|(filter, limit)| crate::TraceQuery { filter, limit, ..crate::TraceQuery::default() })
 }
 
 /// An event of few ids and few contents, so that repeats and conflicts happen.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use spillway_model::{batch::SpanBatch, identity::TraceId};
+use spillway_query::{AttributeKey, Place};
 
 use super::{
     Engine, check,
@@ -56,6 +57,7 @@ async fn pages(store: &impl SpanReader, query: &TraceQuery) -> Vec<Vec<TraceFoun
         let page = store.search(&query).await.expect("a search is answered");
         assert!(page.complete, "a search without deadline is complete");
         assert!(page.traces.len() <= query.limit as usize);
+        assert_eq!(page.reached_ns().is_some(), page.next.is_some());
         pages.push(page.traces);
         match page.next {
             Some(next) => query.cursor = Some(next),
@@ -80,6 +82,38 @@ pub fn a_search_finds_what_the_oracle_finds<E: Engine>(make: &impl Fn() -> E) {
         let operations = store.operations(1_000).await.expect("operations are listed");
         assert_eq!(operations, oracle.operations(1_000).await.expect("the oracle answers"));
         assert_eq!(store.operations(3).await.expect("operations are listed"), operations[..operations.len().min(3)]);
+    });
+}
+
+/// Completion may look at less than there is, but offers nothing that is not there, and what was stored last.
+pub fn completion_offers_what_is_there<E: Engine>(make: &impl Fn() -> E) {
+    const MANY: usize = 10_000;
+    check(12, (generate::history(6, 30), 0usize..4), async |(history, limit)| {
+        let writes = writes(&history);
+        let engine = make();
+        let (store, mut writer) = engine.open().await;
+        commit(&mut writer, &writes, 2).await;
+        let everything = oracle(&writes).await;
+        let last = oracle(&writes[writes.len() - 1..]).await;
+        for place in [Place::Nearest, Place::Span, Place::Resource, Place::Event] {
+            for prefix in ["", "SER", "u"] {
+                let found = store.attribute_keys(place, prefix, MANY).await.expect("keys are listed");
+                let all = everything.attribute_keys(place, prefix, MANY).await.expect("the oracle answers");
+                let newest = last.attribute_keys(place, prefix, MANY).await.expect("the oracle answers");
+                assert!(found.is_sorted() && found.iter().all(|key| all.contains(key)), "{found:?}");
+                assert!(newest.iter().all(|key| found.contains(key)), "{found:?} {newest:?}");
+            }
+            for key in ["http.response.status_code", "user.id", "tags", "service.name", "attempt"] {
+                let key = AttributeKey { place, key: key.to_owned() };
+                let found = store.attribute_values(&key, "", MANY).await.expect("values are listed");
+                let all = everything.attribute_values(&key, "", MANY).await.expect("the oracle answers");
+                let newest = last.attribute_values(&key, "", MANY).await.expect("the oracle answers");
+                assert!(found.is_sorted() && found.iter().all(|value| all.contains(value)), "{found:?}");
+                assert!(newest.iter().all(|value| found.contains(value)), "{found:?} {newest:?}");
+            }
+        }
+        let few = store.attribute_keys(Place::Nearest, "", limit).await.expect("keys are listed");
+        assert!(few.len() <= limit);
     });
 }
 

@@ -7,6 +7,8 @@ use spillway_model::{
     identity::TraceId,
 };
 
+use spillway_query::{AttributeKey, Listing, Place};
+
 use super::{MemoryStore, State};
 use crate::{
     Cursor, OperationRow, ReplayedBatch, SpanReader, StoreError, TraceFound, TracePage, TraceQuery, Usage, Watermark,
@@ -35,20 +37,6 @@ impl State {
         let committed = self.log.iter().filter(|committed| committed.at <= bound);
         committed.flat_map(|committed| committed.batch.spans.trace_id.iter().copied()).collect()
     }
-}
-
-fn matches(query: &TraceQuery, span: SpanView<'_>) -> bool {
-    let service = span.batch().service(span.resource());
-    let is = |wanted: &Option<String>, have: &str| wanted.as_ref().is_none_or(|wanted| wanted == have);
-    is(&query.environment, &service.environment)
-        && is(&query.namespace, &service.namespace)
-        && is(&query.service, &service.name)
-        && is(&query.operation, span.name())
-        && query.status.is_none_or(|status| status == span.status())
-        && query.min_duration_ns.is_none_or(|least| span.duration_ns() >= least)
-        && query.max_duration_ns.is_none_or(|most| span.duration_ns() <= most)
-        && query.from_ns.is_none_or(|from| span.start_ns() >= from)
-        && query.to_ns.is_none_or(|to| span.start_ns() < to)
 }
 
 fn sum_up(spans: &[SpanView<'_>]) -> TraceFound {
@@ -94,7 +82,11 @@ impl SpanReader for MemoryStore {
         let mut found = BTreeMap::new();
         for id in state.traces(bound) {
             let spans = state.spans_of(id, bound);
-            let newest = spans.iter().filter(|span| matches(query, **span)).map(|span| span.start_ns()).max();
+            let newest = spans
+                .iter()
+                .filter(|span| query.filter.matches(span.batch(), span.index()))
+                .map(|span| span.start_ns())
+                .max();
             if let Some(newest) = newest {
                 found.insert((newest, id), sum_up(&spans));
             }
@@ -123,6 +115,23 @@ impl SpanReader for MemoryStore {
             .map(|span| OperationRow { service: span.batch().service(span.resource()), name: span.name().to_owned() })
             .collect();
         Ok(rows.into_iter().take(limit).collect())
+    }
+
+    async fn attribute_keys(&self, place: Place, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+        let mut listing = Listing::new(prefix, limit);
+        self.state().log.iter().for_each(|committed| listing.keys(&committed.batch, place));
+        Ok(listing.finish())
+    }
+
+    async fn attribute_values(
+        &self,
+        key: &AttributeKey,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut listing = Listing::new(prefix, limit);
+        self.state().log.iter().for_each(|committed| listing.values(&committed.batch, key));
+        Ok(listing.finish())
     }
 
     async fn replay(&self, after: Option<Watermark>, span_limit: usize) -> Result<Vec<ReplayedBatch>, StoreError> {
