@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::Router;
@@ -22,7 +23,7 @@ use crate::{
     fault,
     http::{access::Access, guard::Hosts},
     ingest::{self, Ingest, Sizes},
-    jobs::{projector, retention},
+    jobs::{compactor, projector, retention},
     listen::{self, Bound, TlsError},
     live,
     metrics::Metrics,
@@ -94,6 +95,7 @@ impl Server {
         let live = live::start(past, metrics.clone(), &tasks, stop.clone());
         let committed = Arc::new(Notify::new());
         tasks.spawn(projector::run(store.clone(), committed.clone(), stop.clone()));
+        tasks.spawn(compactor::run(store.clone(), stop.clone()));
         let keep = retention::Keep { spans: config.retention_spans, history: config.retention_history };
         tasks.spawn(retention::run(store.clone(), keep, stop.clone()));
 
@@ -191,6 +193,12 @@ fn open_options() -> OpenOptions {
     let mut options = OpenOptions::default();
     if fault::synchronous_off() {
         options.synchronous = spillway_store_sqlite::Synchronous::Off;
+    }
+    if fault::compact_at_once() {
+        options.compact_after = Duration::ZERO;
+        options.compact_within = Duration::ZERO;
+        options.fresh_bytes = 1 << 16;
+        options.segment_bytes = 1 << 18;
     }
     options
 }

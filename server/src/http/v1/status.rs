@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{StatusCode, header};
 use spillway_api::{Status, Timestamp};
-use spillway_store::SpanReader as _;
+use spillway_store::{Compaction as _, SpanReader as _};
 
 use crate::{app::App, http::error::ApiError};
 
@@ -44,6 +44,11 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiErr
     let mut gauges = vec![
         ("spillway_store_spans", "Spans that are stored.", usage.spans as f64),
         ("spillway_store_bytes", "Bytes on disk.", usage.bytes as f64),
+        (
+            "spillway_store_uncompacted_spans",
+            "Spans that are stored as they came, not sorted by trace yet.",
+            app.store.uncompacted() as f64,
+        ),
         (
             "spillway_ingest_budget_bytes",
             "Memory that is left for requests on their way to a commit.",
