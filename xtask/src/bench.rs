@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures; writes no file by itself.
+//! `cargo xtask bench`: measures. The store's bench leaves its table below cargo's target folder; nothing else is written.
 
 use anyhow::bail;
 
@@ -8,12 +8,21 @@ use crate::{
     workspace::{Workspace, demand},
 };
 
+/// The package and the target of the store's bench.
+const STORE: (&str, &str) = ("spillway", "store");
+
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  \
-    cargo xtask bench                           every part, and the end-to-end load run\n  \
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+    cargo xtask bench                           every part, and the store beside its peers\n  \
+    cargo xtask bench store --spans 20M         only the store, at its full size\n  \
     cargo xtask bench evaluate                  only bench targets with this in their name\n  \
-    cargo xtask bench end_to_end -- 2000        what follows the dashes goes to the bench itself")]
+    cargo xtask bench evaluate -- --quick       what follows the dashes goes to the bench itself"
+)]
 pub struct Args {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Only bench targets (`package::name`) with this in their name
     filter: Option<String>,
     /// Handed to each bench as they are
@@ -21,11 +30,39 @@ pub struct Args {
     rest: Vec<String>,
 }
 
+#[derive(clap::Subcommand)]
+enum Part {
+    /// The real server under load, beside ClickHouse, DuckDB and rotel
+    Store(Store),
+}
+
+#[derive(clap::Args)]
+struct Store {
+    /// How many spans, such as 500k or 20M
+    #[arg(long, default_value = "2M")]
+    spans: String,
+    /// Leave the peers out, which are installed from PyPI
+    #[arg(long)]
+    no_peers: bool,
+}
+
+impl Store {
+    fn into_args(self) -> Args {
+        let mut rest = vec!["--spans".to_owned(), self.spans];
+        rest.extend(self.no_peers.then(|| "--no-peers".to_owned()));
+        Args { part: None, filter: Some(format!("{}::{}", STORE.0, STORE.1)), rest }
+    }
+}
+
 /// Runs the bench targets of the workspace, all of them or some.
 ///
 /// # Errors
 /// When a bench does not compile, or fails its own comparison with the oracle.
-pub fn bench(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
+pub fn bench(workspace: &Workspace, args: Args) -> anyhow::Result<()> {
+    let args = match args.part {
+        Some(Part::Store(store)) => store.into_args(),
+        None => args,
+    };
     let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let all = workspace.packages().iter().flat_map(|package| package.benches.iter().map(move |bench| (package, bench)));
     let chosen: Vec<_> = all

@@ -45,7 +45,7 @@ enum Task {
     Check,
     /// Run every test: unit, property, contract, black box and browser
     Test(test::Args),
-    /// Measure: criterion benches and the end-to-end load run
+    /// Measure: criterion benches, and the store under load beside its peers
     Bench(bench::Args),
 }
 
@@ -68,6 +68,6 @@ fn work(task: Task) -> anyhow::Result<()> {
         Task::Run(args) => run::run(&workspace, args),
         Task::Check => check::check(&workspace),
         Task::Test(args) => test::test(&workspace, &args),
-        Task::Bench(args) => bench::bench(&workspace, &args),
+        Task::Bench(args) => bench::bench(&workspace, args),
     }
 }
