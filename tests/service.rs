@@ -55,6 +55,80 @@ async fn json_and_gzip_are_taken_on_both_ports() {
     assert_eq!(trace["spans"][0]["duration_ns"], 50_000_000);
 }
 
+/// In the form of a query string.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_are_found_by_any_attribute_and_a_slip_is_explained() {
+    let (server, client) = (Server::start().await, Client::new());
+    let span = |number: u64, name: &str, attributes: serde_json::Value| {
+        json!({ "traceId": hex(&trace_id(number)), "spanId": "00000000000000AA", "name": name, "kind": 2,
+            "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000050000000", "attributes": attributes })
+    };
+    let spans = json!([
+        span(
+            1,
+            "GET /cart",
+            json!([{ "key": "http.route", "value": { "stringValue": "/cart/{id}" } },
+            { "key": "retry.count", "value": { "intValue": "3" } }])
+        ),
+        span(
+            2,
+            "POST /pay",
+            json!([{ "key": "http.route", "value": { "stringValue": "/Pay/{id}" } },
+            { "key": "retry.count", "value": { "stringValue": "3" } },
+            { "key": "tags", "value": { "arrayValue": { "values": [{ "stringValue": "blue" }, { "boolValue": true }] } } }])
+        ),
+        span(3, "POST /pay", json!([{ "key": "db.system", "value": { "stringValue": "sqlite" } }])),
+    ]);
+    let document = json!({ "resourceSpans": [{ "resource": { "attributes": [
+        { "key": "service.name", "value": { "stringValue": "shop" } }, { "key": "region", "value": { "stringValue": "eu" } }] },
+        "scopeSpans": [{ "spans": spans }] }] });
+    assert_eq!(client.json(Method::POST, &server.url("/v1/traces"), &document).await.status, StatusCode::OK);
+    let found = async |filter: &str| {
+        let answer = client.get(&server.url(&format!("/api/v1/traces?q={}", encoded(filter)))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{filter}: {}", answer.text());
+        let page = answer.value();
+        assert_eq!((&page["complete"], &page["reached"]), (&json!(true), &json!(null)), "{page}");
+        let id = |trace: &serde_json::Value| trace["trace_id"].as_str().unwrap().to_owned();
+        let ids: Vec<String> = page["traces"].as_array().unwrap().iter().map(id).collect();
+        (1..4).filter(|number| ids.contains(&hex(&trace_id(*number)))).collect::<Vec<u64>>()
+    };
+
+    for (filter, expected) in [
+        ("http.route=\"/cart/{id}\"", vec![1]),
+        ("http.route~pay", vec![2]),
+        ("retry.count=3", vec![1, 2]),
+        ("retry.count=\"3\"", vec![2]),
+        ("retry.count>=2 retry.count<4", vec![1, 2]),
+        ("db.system exists", vec![3]),
+        ("-http.route exists", vec![3]),
+        ("tags=blue or db.system=sql*", vec![2, 3]),
+        ("region=eu service=shop duration=50ms", vec![1, 2, 3]),
+        ("span.region=eu", vec![]),
+        ("", vec![1, 2, 3]),
+    ] {
+        assert_eq!(found(filter).await, expected, "{filter}");
+    }
+
+    let refused = client.get(&server.url(&format!("/api/v1/traces?q={}", encoded("é=1 status=eror")))).await;
+    assert_eq!((refused.status, refused.header("content-type")), (StatusCode::BAD_REQUEST, "application/problem+json"));
+    let problem = refused.value();
+    assert_eq!(problem["errors"][0]["pointer"], "q#char=11,15", "{problem}");
+    assert_eq!(problem["errors"][0]["detail"], "expected a status; did you mean error?");
+
+    let complete = async |filter: &str| {
+        client.get(&server.url(&format!("/api/v1/traces/complete?q={}", encoded(filter)))).await.value()
+    };
+    let keys = complete("status=error http.").await;
+    assert_eq!(keys, json!({ "expected": "key", "replace_from": 13, "replace_to": 18, "choices": ["http.route"] }));
+    assert_eq!(complete("http.route=/p").await["choices"], json!(["/Pay/{id}"]));
+    assert_eq!(complete("operation=").await["choices"], json!(["\"GET /cart\"", "\"POST /pay\""]));
+    assert_eq!(complete("duration ").await["expected"], "operator");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_told_what_and_where_in_the_protocols_own_form() {
     let (server, client) = (Server::start().await, Client::new());
