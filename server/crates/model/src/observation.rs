@@ -93,6 +93,30 @@ pub struct Observation {
     pub times: i64,
 }
 
+/// What was measured of one call, and how it counts: an [`Observation`] without its subject. Those of one subject are handed over together, so
+/// that the subject is looked up once and not once a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measurement {
+    /// When the work ended, by the span's clock.
+    pub at_ns: u64,
+    /// How long it took.
+    pub duration_ns: u64,
+    /// Whether it failed.
+    pub failed: bool,
+    /// True while the other half of the call has not been seen.
+    pub provisional: bool,
+    /// As in [`Observation`].
+    pub times: i64,
+}
+
+impl Observation {
+    /// What was measured.
+    pub fn measurement(&self) -> Measurement {
+        let Self { subject: _, at_ns, duration_ns, failed, provisional, times } = *self;
+        Measurement { at_ns, duration_ns, failed, provisional, times }
+    }
+}
+
 /// A sum of observations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aggregate {
@@ -109,10 +133,21 @@ pub struct Aggregate {
 impl Aggregate {
     /// Adds one fact.
     pub fn add(&mut self, observation: &Observation) {
-        self.count += observation.times;
-        self.failed += if observation.failed { observation.times } else { 0 };
-        self.provisional += if observation.provisional { observation.times } else { 0 };
-        self.histogram.add(observation.duration_ns, observation.times);
+        self.count(&observation.measurement());
+    }
+
+    /// Adds what was measured of one call.
+    pub fn count(&mut self, measured: &Measurement) {
+        self.count_at(measured, Histogram::index(measured.duration_ns));
+    }
+
+    /// The same for a duration whose bucket is known.
+    pub(crate) fn count_at(&mut self, measured: &Measurement, bucket: Option<i16>) {
+        let times = measured.times;
+        self.count += times;
+        self.failed += if measured.failed { times } else { 0 };
+        self.provisional += if measured.provisional { times } else { 0 };
+        self.histogram.add_at(bucket, measured.duration_ns, times);
     }
 
     /// Adds another sum.

@@ -10,7 +10,7 @@ use crate::{
     batch::{SpanBatch, StrId},
     event::{Event, EventBody},
     identity::{NodeKey, NodeKind, ServiceKey},
-    observation::{Aggregate, EdgeKey, Observation, Subject},
+    observation::{Aggregate, EdgeKey, Measurement, Subject},
 };
 
 mod breakers;
@@ -127,7 +127,7 @@ impl Live {
         self.sums.advance(now_ns);
         self.observe_senders(batch);
         let (pairer, sums) = (&mut self.pairer, &mut self.sums);
-        pairer.observe(batch, now_ns, &mut |fact| sums.add(&fact));
+        pairer.observe_by_subject(batch, now_ns, &mut |subject, facts| sums.add(subject, facts));
     }
 
     /// Takes one event in. Repeated and late ones change nothing.
@@ -187,7 +187,7 @@ impl Live {
     pub fn snapshot(&mut self, now_ns: u64) -> Map {
         let (pairer, sums) = (&mut self.pairer, &mut self.sums);
         sums.advance(now_ns);
-        pairer.expire(now_ns, &mut |fact| sums.add(&fact));
+        pairer.expire_by_subject(now_ns, &mut |subject, facts| sums.add(subject, facts));
         sums.forget(self.limits.forget_ns);
         snapshot::map(&mut self.sums, &self.pairer, &self.limits)
     }
@@ -221,6 +221,27 @@ enum Changed {
     NoRoom,
 }
 
+/// Facts that no window takes, counted.
+#[derive(Default)]
+struct Unplaced {
+    late: u64,
+    ahead: u64,
+}
+
+impl Unplaced {
+    /// The second that a fact counts for. What is too old for the window still says that an edge exists, and that a provisional one
+    /// does not.
+    fn place(&mut self, span: Span, fact: &Measurement) -> Option<u64> {
+        let at_s = fact.at_ns / 1_000_000_000;
+        match span.place(at_s) {
+            window::Place::Counts => return Some(at_s),
+            window::Place::Late => self.late += u64::from(fact.times > 0),
+            window::Place::Ahead => self.ahead += u64::from(fact.times > 0),
+        }
+        None
+    }
+}
+
 impl Sums {
     fn advance(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
@@ -241,41 +262,33 @@ impl Sums {
         Some(self.nodes.entry(key).or_insert_with(|| LiveNode::new(span)))
     }
 
-    fn add(&mut self, fact: &Observation) {
-        let at_s = fact.at_ns / 1_000_000_000;
-        // What is too old for the window still says that an edge exists, and that a provisional one does not.
-        let counted = match self.span.place(at_s) {
-            window::Place::Counts => true,
-            window::Place::Late => {
-                self.stats.late += u64::from(fact.times > 0);
-                false
-            }
-            window::Place::Ahead => {
-                self.stats.ahead += u64::from(fact.times > 0);
-                false
-            }
-        };
-        let now_ns = self.now_ns;
-        match &fact.subject {
+    fn add(&mut self, subject: &Subject, facts: &[Measurement]) {
+        let (now_ns, span) = (self.now_ns, self.span);
+        let mut unplaced = Unplaced::default();
+        match subject {
             Subject::Node(key) => {
-                let span = self.span;
                 let node = self.node(key);
-                if counted {
-                    node.window.slide(span);
-                    node.window.add(fact, at_s);
+                node.window.slide(span);
+                for fact in facts {
+                    if let Some(at_s) = unplaced.place(span, fact) {
+                        node.window.add(fact, at_s);
+                    }
+                    node.see(fact.at_ns.min(now_ns));
                 }
-                node.see(fact.at_ns.min(now_ns));
             }
             Subject::Edge(key, side) => {
-                let span = self.span;
                 let edge = self.edge(key);
-                let before = edge.exists();
-                edge.add(fact, *side, counted.then_some(at_s), now_ns, span);
-                if before != edge.exists() {
-                    self.revision += 1;
+                let mut changes = 0;
+                for fact in facts {
+                    let before = edge.exists();
+                    edge.add(fact, *side, unplaced.place(span, fact), now_ns, span);
+                    changes += u64::from(before != edge.exists());
                 }
+                self.revision += changes;
             }
         }
+        self.stats.late += unplaced.late;
+        self.stats.ahead += unplaced.ahead;
     }
 
     fn load(&mut self, subject: &Subject, sum: &Aggregate, at_s: u64) {

@@ -22,7 +22,7 @@ use rustc_hash::FxBuildHasher;
 use crate::{
     batch::{SpanBatch, StrId},
     identity::{NodeKind, ServiceKey},
-    observation::{EdgeKey, Observation, Side, Subject},
+    observation::{EdgeKey, Measurement, Observation, Side, Subject},
 };
 
 mod attribute;
@@ -33,6 +33,7 @@ mod peers;
 mod pending;
 mod reading;
 mod resolve;
+mod said;
 mod sampling;
 mod take;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use names::{Names, NodeId};
 use peers::{PeerId, Peers};
 use pending::{EdgeRef, Measured, Pending};
 use reading::SpanReader;
+use said::Said;
 
 /// What a [`Pairer`] keeps at most, and for how long.
 #[derive(Clone, Debug)]
@@ -57,7 +59,9 @@ pub struct PairerLimits {
     pub user_after_ns: u64,
     /// A span id that is used again and again is kept no longer than this.
     pub span_life_ns: u64,
-    /// Span ids kept at most, and twice as many internal ones by their hash alone. Beyond it a half is counted on its provisional edge and never moved, and [`PairerStats::overflowed`] counts it.
+    /// Span ids kept at most, and twice as many internal ones by their hash alone: some 180 bytes each. When there is no room for a batch, the
+    /// oldest are settled before their time; where one batch alone is too large, a half is counted on its provisional edge and never
+    /// moved. [`PairerStats::overflowed`] counts both.
     pub max_pending: usize,
     /// Links of one consumer span that are followed.
     pub max_links: usize,
@@ -84,7 +88,7 @@ impl Default for PairerLimits {
             pending_ns: 30 * SECOND,
             user_after_ns: 6 * SECOND,
             span_life_ns: 300 * SECOND,
-            max_pending: 1_000_000,
+            max_pending: 400_000,
             max_links: 64,
             max_nodes_per_environment: 1_000,
             max_environments: 64,
@@ -108,26 +112,17 @@ pub struct PairerStats {
     pub halves: u64,
     /// Spans that had come before.
     pub repeated: u64,
-    /// Halves that found no room to wait in.
+    /// Halves that found no room to wait in, or had to make room for others while they still waited.
     pub overflowed: u64,
     /// Times that a node, edge or name was counted as "other".
     pub folded: u64,
 }
 
 /// What a fact is about, by number.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum About {
     Node(NodeId),
     Edge(EdgeRef, Side),
-}
-
-/// An [`Observation`] by numbers.
-#[derive(Clone, Copy)]
-struct Fact {
-    about: About,
-    measured: Measured,
-    provisional: bool,
-    sign: i64,
 }
 
 /// Turns spans into facts about nodes and edges.
@@ -144,11 +139,11 @@ pub struct Pairer {
     reader: SpanReader,
     services: Vec<NodeId>,
     peer_of: HashMap<take::PeerWords, Option<PeerId>, FxBuildHasher>,
-    times_of: HashMap<StrId, i64, FxBuildHasher>,
+    times_of: HashMap<StrId, u32, FxBuildHasher>,
     callers: Vec<Option<pending::SpanKey>>,
     dirty_claims: Vec<u32>,
     dirty_callers: Vec<u32>,
-    facts: Vec<Fact>,
+    said: Said,
 }
 
 impl Pairer {
@@ -170,14 +165,26 @@ impl Pairer {
             callers: Vec::new(),
             dirty_claims: Vec::new(),
             dirty_callers: Vec::new(),
-            facts: Vec::new(),
+            said: Said::default(),
         }
     }
 
     /// Takes a batch in. `now_ns` is when it arrived: it drives the expiry of half-seen calls, so that a replay gives the same facts.
     pub fn observe(&mut self, batch: &SpanBatch, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
+        self.observe_by_subject(batch, now_ns, &mut |subject, facts| apart(subject, facts, emit));
+    }
+
+    /// The same with the facts of each subject together: what sums them up looks a subject up once, not once a fact.
+    /// A subject may come twice.
+    pub fn observe_by_subject(
+        &mut self,
+        batch: &SpanBatch,
+        now_ns: u64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
         // What is settled by now is said first, so that what nobody uses any more makes room.
-        self.expire(now_ns, emit);
+        self.expire_by_subject(now_ns, emit);
+        self.make_room(batch.len());
         self.begin(batch);
         for span in 0..batch.len() {
             self.take(batch, span);
@@ -189,6 +196,11 @@ impl Pairer {
 
     /// Lets the time go on without spans: what has waited long enough is settled.
     pub fn expire(&mut self, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
+        self.expire_by_subject(now_ns, &mut |subject, facts| apart(subject, facts, emit));
+    }
+
+    /// The same with the facts of each subject together.
+    pub fn expire_by_subject(&mut self, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         self.advance(now_ns);
         self.emit(emit);
         self.sweep();
@@ -224,7 +236,8 @@ impl Pairer {
 
     /// Says a fact: `sign` is 1, or -1 to take it back.
     fn say(&mut self, about: About, measured: Measured, provisional: bool, sign: i64) {
-        self.facts.push(Fact { about, measured, provisional, sign });
+        let Measured { at_ns, duration_ns, failed, times } = measured;
+        self.said.push(about, Measurement { at_ns, duration_ns, failed, provisional, times: i64::from(times) * sign });
     }
 
     /// Says a call over an edge, and what follows for a virtual node at its end.
@@ -240,27 +253,24 @@ impl Pairer {
         }
     }
 
-    fn emit(&mut self, emit: &mut dyn FnMut(Observation)) {
-        for fact in self.facts.drain(..) {
-            let subject = match fact.about {
-                About::Node(node) => Subject::Node(self.names.key(node).clone()),
+    fn emit(&mut self, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
+        let names = &self.names;
+        self.said.drain(|about, facts| {
+            let subject = match about {
+                About::Node(node) => Subject::Node(names.key(node).clone()),
                 About::Edge((source, target, protocol), side) => Subject::Edge(
-                    EdgeKey {
-                        source: self.names.key(source).clone(),
-                        target: self.names.key(target).clone(),
-                        protocol,
-                    },
+                    EdgeKey { source: names.key(source).clone(), target: names.key(target).clone(), protocol },
                     side,
                 ),
             };
-            emit(Observation {
-                subject,
-                at_ns: fact.measured.at_ns,
-                duration_ns: fact.measured.duration_ns,
-                failed: fact.measured.failed,
-                provisional: fact.provisional,
-                times: fact.measured.times * fact.sign,
-            });
-        }
+            emit(&subject, facts);
+        });
+    }
+}
+
+/// One by one.
+fn apart(subject: &Subject, facts: &[Measurement], emit: &mut dyn FnMut(Observation)) {
+    for &Measurement { at_ns, duration_ns, failed, provisional, times } in facts {
+        emit(Observation { subject: subject.clone(), at_ns, duration_ns, failed, provisional, times });
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of one edge now.
 
 use super::window::{Span, Window};
-use crate::observation::{Aggregate, Observation, Side};
+use crate::observation::{Aggregate, Measurement, Side};
 
 /// An edge and its two windows.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct LiveEdge {
 
 impl LiveEdge {
     /// Adds a fact; to the window of the second `at_s` if it counts there.
-    pub(super) fn add(&mut self, fact: &Observation, side: Side, at_s: Option<u64>, now_ns: u64, span: Span) {
+    pub(super) fn add(&mut self, fact: &Measurement, side: Side, at_s: Option<u64>, now_ns: u64, span: Span) {
         self.net += fact.times;
         if !fact.provisional {
             self.confirmed += fact.times;

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use super::LiveLimits;
-use crate::observation::{Aggregate, Observation};
+use crate::{
+    histogram::Histogram,
+    observation::{Aggregate, Measurement},
+};
 
 /// Which seconds count now: `from..to`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,10 +74,11 @@ impl Window {
         Self { span, ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, fact: &Observation, at_s: u64) {
-        self.second(at_s).add(fact);
+    pub(super) fn add(&mut self, fact: &Measurement, at_s: u64) {
+        let bucket = Histogram::index(fact.duration_ns);
+        self.second(at_s).count_at(fact, bucket);
         if self.span.holds(at_s) {
-            self.sum.add(fact);
+            self.sum.count_at(fact, bucket);
         }
     }
 
@@ -132,21 +136,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        identity::{NodeKey, ServiceKey},
-        observation::Subject,
-    };
 
-    fn fact(at_s: u64, duration_ns: u64, times: i64) -> Observation {
-        let subject = Subject::Node(NodeKey::service(ServiceKey::new("", "", "a")));
-        Observation {
-            subject,
-            at_ns: at_s * 1_000_000_000,
-            duration_ns,
-            failed: duration_ns.is_multiple_of(3),
-            provisional: false,
-            times,
-        }
+    fn fact(at_s: u64, duration_ns: u64, times: i64) -> Measurement {
+        let failed = duration_ns.is_multiple_of(3);
+        Measurement { at_ns: at_s * 1_000_000_000, duration_ns, failed, provisional: false, times }
     }
 
     proptest! {
@@ -172,7 +165,7 @@ mod tests {
             }
 
             let mut expected = Aggregate::default();
-            taken.iter().filter(|(at_s, _)| (now_s - 32..now_s - 2).contains(at_s)).for_each(|(_, fact)| expected.add(fact));
+            taken.iter().filter(|(at_s, _)| (now_s - 32..now_s - 2).contains(at_s)).for_each(|(_, fact)| expected.count(fact));
             prop_assert_eq!(window.slide(span), &expected);
         }
     }

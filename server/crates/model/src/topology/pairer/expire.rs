@@ -1,7 +1,7 @@
 //! What time does: halves that waited long enough are settled for good, and unused names are forgotten.
 
 use super::{
-    Pairer,
+    Pairer, PairerLimits,
     pending::{Found, NIL},
     reading::Role,
 };
@@ -39,6 +39,36 @@ impl Pairer {
         let unused_since_ns = self.now_ns.saturating_sub(self.limits.unused_ns.max(pending_ns));
         let gone = self.names.sweep(unused_since_ns);
         self.peers.sweep(unused_since_ns, &gone);
+    }
+
+    /// Settles the oldest before their time where the next batch would find no room: of calls that are paired nothing is lost by it, and of
+    /// the others old ones are less likely to meet their other half than new ones. Only when all is settled, so between batches.
+    pub(super) fn make_room(&mut self, spans: usize) {
+        // A span has an id of its own and may name a parent that was not seen.
+        let kept = self.limits.max_pending.saturating_sub(spans.saturating_mul(2));
+        if self.pending.slots.len() <= kept {
+            return;
+        }
+        while self.pending.slots.len() > kept
+            && let Some(slot) = self.pending.oldest()
+        {
+            self.stats.overflowed += u64::from(self.still_waits(slot));
+            self.expire_slot(slot);
+        }
+        // Those that went are not waited for either: their numbers are given to others, and they would be many.
+        let PairerLimits { pending_ns, user_after_ns, .. } = self.limits;
+        let born_ns = self.pending.next_expiry_ns().map_or(self.now_ns, |at_ns| at_ns.saturating_sub(pending_ns));
+        self.pending.let_sleep_before(born_ns.saturating_add(user_after_ns));
+    }
+
+    /// True when a half of this span may still meet its other half.
+    fn still_waits(&self, number: u32) -> bool {
+        let caller = self.pending.slots.get(number).and_then(|slot| self.pending.callers.get(slot.caller));
+        let claims = &self.pending.claims;
+        caller.is_some_and(|caller| caller.answer.is_none())
+            || self.pending.own(number).any(|claim| {
+                claims.get(claim).is_some_and(|claim| matches!(claim.found, Found::Nothing | Found::User(_, true)))
+            })
     }
 
     fn expire_slot(&mut self, number: u32) {

@@ -3,7 +3,7 @@
 //! A *slot* stands for a span id. It knows the caller half with that id, the callee halves with that id, and the callee halves that wait
 //! for a caller of that id (its children, or whoever links to it). So a pair is found from either side, in any order.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZero};
 
 use hashbrown::HashTable;
 
@@ -71,11 +71,15 @@ impl<T> Slab<T> {
 /// Names a span.
 pub(super) type SpanKey = (TraceId, SpanId);
 
+/// The bit that stands for no kind.
+const NO_KIND: NonZero<u8> = NonZero::new(1 << 7).expect("it is not zero");
+
 /// One span id.
 pub(super) struct Slot {
     pub key: SpanKey,
-    /// Bit per [`SpanKind`] that came with this id: a span that comes again is known by it.
-    pub kinds: u8,
+    /// Bit per [`SpanKind`] that came with this id: a span that comes again is known by it. [`NO_KIND`] is always set, so that an empty
+    /// place in the table needs no room of its own.
+    kinds: NonZero<u8>,
     pub born_at_ns: u64,
     pub expires_at_ns: u64,
     /// The caller half with this id.
@@ -95,7 +99,8 @@ pub(super) struct Measured {
     pub at_ns: u64,
     pub duration_ns: u64,
     pub failed: bool,
-    pub times: i64,
+    /// How many calls a sampled one stands for.
+    pub times: u32,
 }
 
 /// Whom a caller says it calls.
@@ -214,10 +219,25 @@ impl IdHasher {
     }
 }
 
+/// Where a slot is, with half of its hash: a growing table, and a search that meets another span, need not look at slots, which lie all over
+/// the memory.
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u32,
+    slot: u32,
+}
+
+impl Place {
+    /// What the table goes by. Its upper bits must differ as well as its lower ones.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 /// All of it, bounded.
 pub(super) struct Pending {
     hasher: IdHasher,
-    index: HashTable<u32>,
+    index: HashTable<Place>,
     pub slots: Slab<Slot>,
     pub callers: Slab<Caller>,
     pub claims: Slab<Claim>,
@@ -246,31 +266,38 @@ impl Pending {
     }
 
     pub(super) fn find(&self, key: &SpanKey) -> Option<u32> {
-        let slots = &self.slots;
-        self.index.find(self.hasher.of(key), |&slot| slots.get(slot).is_some_and(|slot| slot.key == *key)).copied()
+        self.find_hashed(key, self.half_hash(key))
+    }
+
+    fn half_hash(&self, key: &SpanKey) -> u32 {
+        (self.hasher.of(key) >> 32) as u32
+    }
+
+    fn find_hashed(&self, key: &SpanKey, hash: u32) -> Option<u32> {
+        let same =
+            |place: &Place| place.hash == hash && self.slots.get(place.slot).is_some_and(|slot| slot.key == *key);
+        self.index.find(Place::spread(hash), same).map(|place| place.slot)
     }
 
     /// The slot of a span id, made when it is not there; kept until `expires_at_ns` at least, but not longer than `life_ns` in all.
     pub(super) fn slot(&mut self, key: SpanKey, now_ns: u64, expires_at_ns: u64, life_ns: u64) -> u32 {
-        let hash = self.hasher.of(&key);
-        let slots = &mut self.slots;
-        if let Some(&known) = self.index.find(hash, |&slot| slots.get(slot).is_some_and(|slot| slot.key == key)) {
-            if let Some(slot) = slots.get_mut(known) {
+        let hash = self.half_hash(&key);
+        if let Some(known) = self.find_hashed(&key, hash) {
+            if let Some(slot) = self.slots.get_mut(known) {
                 slot.expires_at_ns = slot.expires_at_ns.max(expires_at_ns.min(slot.born_at_ns.saturating_add(life_ns)));
             }
             return known;
         }
-        let number = slots.insert(Slot {
+        let number = self.slots.insert(Slot {
             key,
-            kinds: 0,
+            kinds: NO_KIND,
             born_at_ns: now_ns,
             expires_at_ns,
             caller: NIL,
             own: NIL,
             waiting: NIL,
         });
-        let (slots, hasher) = (&self.slots, self.hasher);
-        self.index.insert_unique(hash, number, |&slot| slots.get(slot).map_or(0, |slot| hasher.of(&slot.key)));
+        self.index.insert_unique(Place::spread(hash), Place { hash, slot: number }, |place| Place::spread(place.hash));
         self.expiries.push_back((expires_at_ns, number));
         number
     }
@@ -279,7 +306,7 @@ impl Pending {
     pub(super) fn first_time(&mut self, slot: u32, kind: SpanKind) -> bool {
         let Some(slot) = self.slots.get_mut(slot) else { return true };
         let bit = 1 << (kind as u8);
-        let first = slot.kinds & bit == 0;
+        let first = slot.kinds.get() & bit == 0;
         slot.kinds |= bit;
         first
     }
@@ -365,10 +392,34 @@ impl Pending {
         None
     }
 
+    /// The slot that would expire next, if time had gone on so far.
+    pub(super) fn oldest(&mut self) -> Option<u32> {
+        while let Some((at_ns, number)) = self.expiries.pop_front() {
+            match self.slots.get(number) {
+                // It was used again: its turn comes at the time that it was put off to.
+                Some(slot) if slot.expires_at_ns > at_ns => self.expiries.push_back((slot.expires_at_ns, number)),
+                Some(_) => return Some(number),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// When the slot that would expire next was to expire.
+    pub(super) fn next_expiry_ns(&self) -> Option<u64> {
+        self.expiries.front().map(|(at_ns, _)| *at_ns)
+    }
+
+    /// Wakes nobody up whose time comes before that.
+    pub(super) fn let_sleep_before(&mut self, at_ns: u64) {
+        while self.waits.pop_front_if(|(wakes_at_ns, _)| *wakes_at_ns < at_ns).is_some() {}
+    }
+
     /// Forgets a slot.
     pub(super) fn remove_slot(&mut self, number: u32) {
         let Some(slot) = self.slots.remove(number) else { return };
-        if let Ok(entry) = self.index.find_entry(self.hasher.of(&slot.key), |&have| have == number) {
+        let hash = self.half_hash(&slot.key);
+        if let Ok(entry) = self.index.find_entry(Place::spread(hash), |place| place.slot == number) {
             entry.remove();
         }
     }

@@ -1,13 +1,13 @@
 //! How many spans a sampled one stands for.
 
 /// More than this nobody samples on purpose; a stranger's tracestate must not be able to claim a billion requests.
-const TIMES_MAX: i64 = 65_536;
+const TIMES_MAX: u32 = 65_536;
 
 /// The adjusted count of a span by the rejection threshold in its tracestate (`ot=th:…`): 1 when nothing is said.
 ///
 /// OpenTelemetry's consistent probability sampling: the threshold has up to 14 hex digits, zeros on the right left out, and a trace is
 /// kept when its random value is not below it.
-pub(super) fn adjusted_count(trace_state: &str) -> i64 {
+pub(super) fn adjusted_count(trace_state: &str) -> u32 {
     let threshold = trace_state
         .split(',')
         .filter_map(|entry| entry.trim().strip_prefix("ot="))
@@ -22,7 +22,7 @@ pub(super) fn adjusted_count(trace_state: &str) -> i64 {
     let rejected = value << (4 * (14 - digits.len()));
     let all = 1u64 << 56;
     let count = (all as f64 / (all - rejected) as f64).round();
-    (count as i64).clamp(1, TIMES_MAX)
+    (count as u32).clamp(1, TIMES_MAX)
 }
 
 #[cfg(test)]

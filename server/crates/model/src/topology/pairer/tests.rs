@@ -468,11 +468,12 @@ fn unused_nodes_make_room() {
 #[test]
 fn a_full_table_counts_halves_where_they_seem_to_belong() {
     let mut bench = Bench::with(PairerLimits { max_pending: 2, ..PairerLimits::default() });
-    bench.send(NOW, &[span("cart", 2, 9, Client).http().with("peer.service", "x"), span("web", 1, 0, Server).http()]);
 
     bench.send(
         NOW,
         &[
+            span("cart", 2, 9, Client).http().with("peer.service", "x"),
+            span("web", 1, 0, Server).http(),
             span("cart", 4, 9, Client).http().with("peer.service", "x"),
             span("web", 5, 0, Server).http(),
             span("web", 6, 77, Server).http(),
@@ -491,6 +492,31 @@ fn a_full_table_counts_halves_where_they_seem_to_belong() {
             ("user:user < web Http?", 3),
         ])
     );
+}
+
+#[test]
+fn the_oldest_halves_make_room_for_new_ones() {
+    let mut bench = Bench::with(PairerLimits { max_pending: 4, ..PairerLimits::default() });
+    bench.send(NOW, &[span("cart", 2, 0, Client).http().with("peer.service", "x")]);
+    bench.send(NOW + 1, &[span("web", 3, 9, Server).http()]);
+
+    // Each may need two places, so the client's half goes first.
+    bench.send(NOW + 2, &[span("cart", 4, 0, Client).http().with("peer.service", "y")]);
+    bench.send(NOW + 3, &[span("stock", 5, 4, Server).http()]);
+    bench.send(NOW + 4, &[span("late", 6, 2, Server).http()]);
+    bench.wait(NOW + 60 * SECOND);
+
+    assert_eq!(
+        sorted(bench.edges()),
+        is(&[
+            ("cart < stock Http", 1),
+            ("cart > stock Http", 1),
+            ("cart > external:x Http", 1),
+            ("user:user < late Http", 1),
+            ("user:user < web Http", 1),
+        ])
+    );
+    assert!(bench.pairer.stats().overflowed >= 2, "{:?}", bench.pairer.stats());
 }
 
 #[test]
