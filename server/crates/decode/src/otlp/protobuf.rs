@@ -354,7 +354,8 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, message: &mut Reader<'a>, tag: Tag) -> Read<StrId> {
-        message.text(tag).map(|text| self.sink.text(text))
+        let text = message.message(tag)?;
+        self.sink.unchecked_text(text.rest()).map_err(|error| text.not_utf8(error))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where both encodings put what they read: the builder, behind the limits.
 
-use std::fmt;
+use std::{fmt, str::Utf8Error};
 
 use spillway_model::{
     batch::{Resource, Run, Scope, SpanBatchBuilder, SpanRow, StrId, Value},
@@ -96,6 +96,18 @@ impl Sink {
     pub fn text(&mut self, text: &str) -> StrId {
         let cut = self.cut(text);
         self.builder.intern(cut)
+    }
+
+    /// The same for bytes that were not checked yet.
+    ///
+    /// # Errors
+    /// [`Utf8Error`] for what is no text, also where it would be cut off.
+    #[inline]
+    pub fn unchecked_text(&mut self, text: &[u8]) -> Result<StrId, Utf8Error> {
+        if text.len() <= self.limits.value_bytes {
+            return self.builder.intern_utf8(text);
+        }
+        str::from_utf8(text).map(|text| self.text(text))
     }
 
     fn cut<'a>(&mut self, text: &'a str) -> &'a str {

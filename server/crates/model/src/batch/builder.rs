@@ -1,6 +1,6 @@
 //! Fills a batch row by row.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::{hash::Hasher as _, str::Utf8Error};
 
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -23,7 +23,6 @@ pub struct Mark {
 pub struct SpanBatchBuilder {
     pub(super) batch: SpanBatch,
     interned: HashTable<StrId>,
-    hasher: BuildHasherDefault<FxHasher>,
 }
 
 impl Default for SpanBatchBuilder {
@@ -47,7 +46,7 @@ impl SpanBatchBuilder {
             events: Vec::new(),
             links: Vec::new(),
         };
-        Self { batch, interned: HashTable::new(), hasher: BuildHasherDefault::default() }
+        Self { batch, interned: HashTable::new() }
     }
 
     /// Makes room for that many more spans, each with `attributes` attributes and `text_bytes` of text.
@@ -57,8 +56,8 @@ impl SpanBatchBuilder {
         self.batch.attribute_values.reserve(spans * attributes);
         self.batch.text.reserve(spans * text_bytes);
         // About two texts of a span are its own (an id, a URL); the others repeat.
-        let (batch, hasher) = (&self.batch, &self.hasher);
-        self.interned.reserve(spans * 2, |&id| hasher.hash_one(batch.str(id)));
+        let batch = &self.batch;
+        self.interned.reserve(spans * 2, |&id| hash(batch.str(id).as_bytes()));
         self.batch.strings.reserve(spans * 2);
     }
 
@@ -69,18 +68,33 @@ impl SpanBatchBuilder {
 
     /// The id of a string.
     pub fn intern(&mut self, text: &str) -> StrId {
+        let hash = hash(text.as_bytes());
+        self.find(text.as_bytes(), hash).unwrap_or_else(|| self.add(text, hash))
+    }
+
+    /// The id of a string that must still be checked: one that is known already is UTF-8, and most are known.
+    ///
+    /// # Errors
+    /// [`Utf8Error`] for what is no text.
+    pub fn intern_utf8(&mut self, text: &[u8]) -> Result<StrId, Utf8Error> {
+        let hash = hash(text);
+        match self.find(text, hash) {
+            Some(known) => Ok(known),
+            None => str::from_utf8(text).map(|text| self.add(text, hash)),
+        }
+    }
+
+    fn find(&self, text: &[u8], hash: u64) -> Option<StrId> {
         if text.is_empty() {
-            return StrId::EMPTY;
+            return Some(StrId::EMPTY);
         }
-        let hash = self.hasher.hash_one(text);
-        let batch = &self.batch;
-        let same = |&id: &StrId| batch.text.as_bytes()[batch.strings[id.0 as usize].range()] == *text.as_bytes();
-        if let Some(&id) = self.interned.find(hash, same) {
-            return id;
-        }
+        self.interned.find(hash, |&id| self.is(id, text)).copied()
+    }
+
+    fn add(&mut self, text: &str, hash_of_it: u64) -> StrId {
         let id = self.batch.append_str(text);
-        let (batch, hasher) = (&self.batch, &self.hasher);
-        self.interned.insert_unique(hash, id, |&id| hasher.hash_one(batch.str(id)));
+        let batch = &self.batch;
+        self.interned.insert_unique(hash_of_it, id, |&id| hash(batch.str(id).as_bytes()));
         id
     }
 
@@ -200,6 +214,12 @@ impl SpanBatchBuilder {
     pub fn finish(self) -> SpanBatch {
         self.batch
     }
+}
+
+fn hash(text: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(text);
+    hasher.finish()
 }
 
 fn count(rows: usize) -> u32 {

@@ -172,8 +172,13 @@ impl<'a> Reader<'a> {
     /// All of the message as text.
     #[inline]
     pub fn whole_text(self) -> Read<&'a str> {
-        std::str::from_utf8(self.rest())
-            .map_err(|error| DecodeError::new(self.at + error.valid_up_to(), Malformed::NotUtf8))
+        std::str::from_utf8(self.rest()).map_err(|error| self.not_utf8(error))
+    }
+
+    /// The error where the rest of the message is no text.
+    #[cold]
+    pub fn not_utf8(&self, error: std::str::Utf8Error) -> Box<DecodeError> {
+        DecodeError::new(self.at + error.valid_up_to(), Malformed::NotUtf8)
     }
 
     /// Passes over a field that means nothing here.

@@ -23,7 +23,7 @@ impl<'a> Walk<'a> {
         if self.sink.builder.is(guess, text.rest()) {
             return Ok(guess);
         }
-        text.whole_text().map(|text| self.sink.text(text))
+        self.sink.unchecked_text(text.rest()).map_err(|error| text.not_utf8(error))
     }
 
     #[inline]
