@@ -18,27 +18,26 @@ CREATE TABLE subject (
     UNIQUE (name, target_name, namespace, target_namespace, environment, target_environment, kind, target_kind, protocol)
 ) STRICT;
 
--- Aggregates are rollups/encoding.rs. The key starts with the bucket: the map of an instant is one range.
-CREATE TABLE node_rollup (
+-- The sums of 64 neighbouring subjects (shard = id / 64) in one bucket: rollups/encoding.rs. The key starts with the bucket: the map of an
+-- instant is one range.
+CREATE TABLE rollup (
     resolution_s INTEGER NOT NULL,
     bucket_s INTEGER NOT NULL,
-    subject INTEGER NOT NULL,
-    served BLOB NOT NULL,
-    PRIMARY KEY (resolution_s, bucket_s, subject)
-) STRICT, WITHOUT ROWID;
+    shard INTEGER NOT NULL,
+    sums BLOB NOT NULL,
+    PRIMARY KEY (resolution_s, bucket_s, shard)
+) STRICT;
 
-CREATE TABLE edge_rollup (
-    resolution_s INTEGER NOT NULL,
-    bucket_s INTEGER NOT NULL,
-    subject INTEGER NOT NULL,
-    caller BLOB NOT NULL,
-    callee BLOB NOT NULL,
-    PRIMARY KEY (resolution_s, bucket_s, subject)
-) STRICT, WITHOUT ROWID;
+-- What lies before was forgotten, and is not written again.
+CREATE TABLE rollup_floor (
+    resolution_s INTEGER PRIMARY KEY,
+    from_s INTEGER NOT NULL
+) STRICT;
 
--- How far the projector came: written with the rows of that step.
+-- How far the projector came, and until when it let the time go on without a commit: written with the rows of that step.
 CREATE TABLE projection (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     segment INTEGER NOT NULL,
-    block INTEGER NOT NULL
+    block INTEGER NOT NULL,
+    settled_ns INTEGER NOT NULL
 ) STRICT;

@@ -124,6 +124,9 @@ pub struct Config {
     pub queue_bytes: usize,
     pub retention_spans: Duration,
     pub retention_history: Duration,
+    pub retention_rollups_1s: Duration,
+    pub retention_rollups_10s: Duration,
+    pub retention_rollups_1m: Duration,
     pub redact_keys: Vec<String>,
     pub redact_allow: Vec<String>,
     pub shutdown_grace: Duration,
@@ -158,10 +161,14 @@ impl Config {
             queue_bytes: get("ingest.queue").parse(parse::size)?,
             retention_spans: get("retention.spans").parse(parse::duration)?,
             retention_history: get("retention.history").parse(parse::duration)?,
+            retention_rollups_1s: get("retention.rollups_1s").parse(parse::duration)?,
+            retention_rollups_10s: get("retention.rollups_10s").parse(parse::duration)?,
+            retention_rollups_1m: get("retention.rollups_1m").parse(parse::duration)?,
             redact_keys: parse::list(&get("redact.keys").text),
             redact_allow: parse::list(&get("redact.allow").text),
             shutdown_grace: get("shutdown_grace").parse(parse::duration)?,
         };
+        config.refuse_gaps()?;
         config.refuse_unsafe()?;
         Ok(config)
     }
@@ -176,6 +183,24 @@ impl Config {
     /// True when browsers reach the server by https.
     pub fn served_over_tls(&self) -> bool {
         self.tls.is_some() || self.behind_tls_proxy
+    }
+
+    /// What is forgotten finely is answered coarser: that must still be there.
+    fn refuse_gaps(&self) -> Result<(), ConfigError> {
+        let kept = [
+            ("retention.rollups_1s", self.retention_rollups_1s),
+            ("retention.rollups_10s", self.retention_rollups_10s),
+            ("retention.rollups_1m", self.retention_rollups_1m),
+        ];
+        for pair in kept.windows(2) {
+            let [(fine, fine_kept), (coarse, coarse_kept)] = [pair[0], pair[1]];
+            if fine_kept > coarse_kept {
+                return Err(ConfigError::Unsafe(format!(
+                    "`{fine}` is longer than `{coarse}`: what is kept in fine steps must be kept in coarse ones too"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn refuse_unsafe(&self) -> Result<(), ConfigError> {
@@ -305,6 +330,16 @@ mod tests {
         let error = config(&[open, ("admin_token", token), ("ingest_key", token)]).unwrap_err().to_string();
         assert!(!error.contains("TOKEN") && error.contains("TLS"), "{error}");
         assert!(config(&[open, ("admin_token", token), ("ingest_key", token), ("behind_tls_proxy", "true")]).is_ok());
+    }
+
+    #[test]
+    fn fine_sums_are_not_kept_longer_than_coarse_ones() {
+        assert!(config(&[("retention.rollups_1s", "1d"), ("retention.rollups_10s", "1d")]).is_ok());
+
+        let error = config(&[("retention.rollups_1s", "2d")]).unwrap_err().to_string();
+        assert!(error.contains("`retention.rollups_1s` is longer than `retention.rollups_10s`"), "{error}");
+        let error = config(&[("retention.rollups_1m", "12h")]).unwrap_err().to_string();
+        assert!(error.contains("`retention.rollups_10s` is longer than `retention.rollups_1m`"), "{error}");
     }
 
     #[test]

@@ -96,7 +96,13 @@ impl Server {
         let committed = Arc::new(Notify::new());
         tasks.spawn(projector::run(store.clone(), committed.clone(), stop.clone()));
         tasks.spawn(compactor::run(store.clone(), stop.clone()));
-        let keep = retention::Keep { spans: config.retention_spans, history: config.retention_history };
+        let keep = retention::Keep {
+            spans: config.retention_spans,
+            history: config.retention_history,
+            rollups_1s: config.retention_rollups_1s,
+            rollups_10s: config.retention_rollups_10s,
+            rollups_1m: config.retention_rollups_1m,
+        };
         tasks.spawn(retention::run(store.clone(), keep, stop.clone()));
 
         let redactor = ingest::redactor(&config).map_err(BindError::Redaction)?;

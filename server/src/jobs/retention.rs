@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spillway_store::Retention;
+use spillway_store::{Retention, RollupBounds, RollupRetention};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -15,12 +15,25 @@ const EVERY: Duration = Duration::from_secs(300);
 pub struct Keep {
     /// Spans.
     pub spans: Duration,
-    /// Rollups, events, decisions.
+    /// Events and decisions.
     pub history: Duration,
+    /// Sums of single seconds.
+    pub rollups_1s: Duration,
+    /// Sums of ten seconds.
+    pub rollups_10s: Duration,
+    /// Sums of a minute and more.
+    pub rollups_1m: Duration,
+}
+
+impl Keep {
+    fn rollups(&self, now_ns: i64) -> RollupBounds {
+        let bound = |keep| before(now_ns, keep).div_euclid(1_000_000_000);
+        RollupBounds { seconds: bound(self.rollups_1s), tens: bound(self.rollups_10s), minutes: bound(self.rollups_1m) }
+    }
 }
 
 /// Runs until `stop`.
-pub async fn run(store: impl Retention, keep: Keep, stop: CancellationToken) {
+pub async fn run(store: impl Retention + RollupRetention, keep: Keep, stop: CancellationToken) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -44,9 +57,39 @@ pub async fn run(store: impl Retention, keep: Keep, stop: CancellationToken) {
                 "retention failed, it is tried again in five minutes"
             ),
         }
+        match store.expire_rollups(keep.rollups(now_ns)).await {
+            Ok(rows) if rows > 0 => tracing::info!(rows, "forgot rollups that are older than their retention"),
+            Ok(_) => {}
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "old rollups stay, it is tried again in five minutes"
+            ),
+        }
     }
 }
 
 fn before(now_ns: i64, keep: Duration) -> i64 {
     now_ns.saturating_sub(i64::try_from(keep.as_nanos()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_resolution_has_its_own_bound() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        let keep = Keep {
+            spans: hours(1),
+            history: hours(1),
+            rollups_1s: hours(1),
+            rollups_10s: hours(24),
+            rollups_1m: hours(48),
+        };
+
+        let bounds = keep.rollups(1_790_000_000_500_000_000);
+
+        let expected = RollupBounds { seconds: 1_789_996_400, tens: 1_789_913_600, minutes: 1_789_827_200 };
+        assert_eq!(bounds, expected);
+    }
 }

@@ -16,7 +16,8 @@ use spillway_model::{
     observation::{EdgeKey, Observation, Protocol, Side, Subject},
 };
 use spillway_store::{
-    Projection, Projector, RequestDigest, RollupReader, SpanReader, TraceQuery, Write, Writer,
+    Projection, Projector, RequestDigest, RollupBounds, RollupReader, RollupRetention, SpanReader, TraceQuery, Write,
+    Writer,
     contract::{
         generate::{self, Dice, EPOCH_NS},
         plain,
@@ -44,6 +45,9 @@ fn main() {
     }
     if wanted("rollup") {
         runtime.block_on(rollups());
+    }
+    if wanted("project") {
+        runtime.block_on(project());
     }
 }
 
@@ -210,42 +214,55 @@ async fn search(store: &SqliteStore) {
             .unwrap();
             for found in &page.traces {
                 let trace = store.trace(found.trace_id).await.unwrap().unwrap();
-                assert!(trace.len() == found.spans as usize && trace.iter().any(|span| query.filter.matches(&trace, span.index())));
+                assert!(
+                    trace.len() == found.spans as usize
+                        && trace.iter().any(|span| query.filter.matches(&trace, span.index()))
+                );
             }
         }
         println!("search: {name}: {} ({line})", quantiles(times));
     }
 }
 
-/// One fact for each node and each side of each edge, at each second.
+const NODES: usize = 200;
+const EDGES: usize = 1_000;
+const DAY_S: i64 = 86_400;
+/// The last part of the day, in which everything is called each second; before it each ten seconds.
+const DENSE_S: i64 = 3_600;
+
+/// Three calls of each node and each side of each edge, again and again.
 struct Steady {
-    at_s: u64,
+    at_s: i64,
     subjects: Vec<Subject>,
+}
+
+impl Steady {
+    fn step_s(&self) -> i64 {
+        if self.at_s < DAY_S - DENSE_S { 10 } else { 1 }
+    }
 }
 
 impl Projection for Steady {
     fn observe(&mut self, _batch: &SpanBatch, _received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
         for subject in &self.subjects {
             for call in 0..3 {
-                let duration_ns = 1_000_000 * (1 + (self.at_s * 7 + call * 13) % 50);
                 emit(Observation {
                     subject: subject.clone(),
-                    at_ns: EPOCH_NS + self.at_s * 1_000_000_000,
-                    duration_ns,
+                    at_ns: EPOCH_NS + self.at_s as u64 * 1_000_000_000,
+                    duration_ns: 1_000_000 * (1 + (self.at_s as u64 / 10 * 7 + call * 13) % 50),
                     failed: call == 0,
                     provisional: false,
                     times: 1,
                 });
             }
         }
-        self.at_s += 1;
+        self.at_s += self.step_s();
     }
+
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
 }
 
 async fn rollups() {
-    const NODES: usize = 50;
-    const EDGES: usize = 120;
-    const SECONDS: usize = 3_600;
     let dir = tempfile::tempdir().unwrap();
     let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     let node = |number: usize| NodeKey {
@@ -254,8 +271,8 @@ async fn rollups() {
     };
     let edge = |number: usize| EdgeKey {
         source: node(number % NODES),
-        target: node(number * 7 % NODES + 1),
-        protocol: Protocol::Http,
+        target: node(number * 7 % (NODES - 1) + 1),
+        protocol: Protocol::ALL[number / NODES],
     };
     let nodes = (0..NODES).map(|number| Subject::Node(node(number)));
     let edges =
@@ -263,38 +280,123 @@ async fn rollups() {
     let mut projection = Steady { at_s: 0, subjects: nodes.chain(edges).collect() };
     let batch = Arc::new(generate::realistic_batch(1, SPANS_A_REQUEST / 4));
     let mut project = Vec::new();
-    for second in 0..SECONDS {
-        let write = Write::Spans {
-            digest: digest(second),
-            batch: Arc::clone(&batch),
-            received_at_ns: (EPOCH_NS + second as u64 * 1_000_000_000) as i64,
-        };
+    let mut number = 0;
+    while projection.at_s < DAY_S {
+        let received_at_ns = EPOCH_NS as i64 + projection.at_s * 1_000_000_000;
+        let write = Write::Spans { digest: digest(number), batch: Arc::clone(&batch), received_at_ns };
         assert!(writer.commit(&[write]).await.remove(0).is_ok());
         let begun = Instant::now();
         store.project(&mut projection, usize::MAX).await.unwrap();
         project.push(begun.elapsed());
+        number += 1;
     }
-    println!("rollup: a projector step of {NODES} nodes and {EDGES} edges {}", quantiles(project));
+    println!("rollup: a projector step of {NODES} nodes and {EDGES} edges, three calls each {}", quantiles(project));
+    let begun = Instant::now();
+    store.flush().await.unwrap();
+    println!("rollup: writing what is held {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    let size = || std::fs::metadata(dir.path().join("history.db")).unwrap().len() / 1_000_000;
     let epoch_s = (EPOCH_NS / 1_000_000_000) as i64;
-    for (name, length) in [("30 s", 30), ("5 min", 300), ("1 h", 3_600)] {
+    let end_s = epoch_s + DAY_S;
+    println!("rollup: history.db of a day {} MB", size());
+    let begun = Instant::now();
+    let before = RollupBounds { seconds: end_s - 1_800, tens: end_s - 43_200, minutes: epoch_s };
+    let rows = store.expire_rollups(before).await.unwrap();
+    println!("rollup: forgetting {rows} rows {:.0} ms, history.db {} MB", begun.elapsed().as_secs_f64() * 1e3, size());
+    let maps = [
+        ("now", 0, 30),
+        ("an hour ago", 3_600, 30),
+        ("20 hours ago", 72_007, 30),
+        ("an hour", 0, 3_600),
+        ("the day", 0, DAY_S),
+    ];
+    for (name, ago, length) in maps {
         let mut times = Vec::new();
         let mut resolution_s = 0;
         for _ in 0..50 {
             let begun = Instant::now();
-            let map = store.topology(epoch_s + 3_600 - length, epoch_s + 3_600).await.unwrap();
+            let map = store.topology(end_s - ago - length, end_s - ago).await.unwrap();
             times.push(begun.elapsed());
             resolution_s = map.resolution_s;
-            let seconds = map.to_s.min(epoch_s + 3_600) - map.from_s.max(epoch_s);
-            assert!(map.nodes.len() == NODES && map.nodes.iter().all(|node| node.aggregate.count == seconds * 3));
+            assert!(map.nodes.len() == NODES && map.edges.len() == EDGES);
+            let calls: i64 = (map.from_s - epoch_s..map.to_s - epoch_s)
+                .filter(|second| second % 10 == 0 || *second >= DAY_S - DENSE_S)
+                .filter(|second| (0..DAY_S).contains(second))
+                .count() as i64
+                * 3;
+            assert!(map.nodes.iter().all(|node| node.aggregate.count == calls), "{name}");
+            assert!(map.edges.iter().all(|edge| edge.caller.count == calls && edge.callee.count == calls));
         }
-        println!("rollup: map of {name} (buckets of {resolution_s} s) {}", quantiles(times));
+        println!("rollup: map of {name} ({length} s in buckets of {resolution_s} s) {}", quantiles(times));
     }
-    let mut times = Vec::new();
-    for _ in 0..50 {
-        let begun = Instant::now();
-        let series = store.node_series(&node(3), epoch_s, epoch_s + 3_600, 10).await.unwrap();
-        times.push(begun.elapsed());
-        assert!(series.len() == 360 && series.iter().all(|point| point.aggregate.count == 30));
+    for (name, length, step_s) in
+        [("half an hour", 1_800, 1), ("an hour", 3_600, 10), ("a day", DAY_S, 600), ("a day", DAY_S, 43)]
+    {
+        let mut times = Vec::new();
+        for _ in 0..50 {
+            let begun = Instant::now();
+            let series = store.node_series(&node(3), end_s - length, end_s, step_s).await.unwrap();
+            times.push(begun.elapsed());
+            assert!(series.len() as i64 >= length / i64::from(step_s.max(60)));
+        }
+        println!("rollup: series of {name} in steps of {step_s} s {}", quantiles(times));
     }
-    println!("rollup: series of an hour in steps of 10 s {}", quantiles(times));
+}
+
+/// The model's pairing, as the server calls it.
+struct Paired(spillway_model::topology::Pairer);
+
+impl Projection for Paired {
+    fn observe(&mut self, batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
+        self.0.observe(batch, received_at_ns as u64, emit);
+    }
+
+    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(Observation)) {
+        self.0.expire(now_ns as u64, emit);
+    }
+}
+
+async fn project() {
+    const COMMITS: usize = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
+    let mut projection = Paired(spillway_model::topology::Pairer::new(Default::default()));
+    let mut processor = Duration::ZERO;
+    let before_all = Instant::now();
+    for commit in 0..COMMITS {
+        let writes: Vec<Write> = (0..20)
+            .map(|place| {
+                let number = commit * 20 + place;
+                let batch = Arc::new(generate::realistic_batch(number as u64, SPANS_A_REQUEST));
+                Write::Spans {
+                    digest: digest(number),
+                    batch,
+                    received_at_ns: (EPOCH_NS + number as u64 * 200_000_000 + 1_600_000_000) as i64,
+                }
+            })
+            .collect();
+        assert!(writer.commit(&writes).await.iter().all(Result::is_ok));
+        drop(writes);
+        let before = processor_time(before_all);
+        while !store.project(&mut projection, 50_000).await.unwrap().caught_up {}
+        processor += processor_time(before_all) - before;
+    }
+    let spans = COMMITS * 20 * SPANS_A_REQUEST;
+    println!("project: {:.2} us of processor time a span", processor.as_secs_f64() * 1e6 / spans as f64);
+    let mut pairer = spillway_model::topology::Pairer::new(Default::default());
+    let mut facts = 0;
+    let mut alone = Duration::ZERO;
+    for number in 0..2000 {
+        let batch = generate::realistic_batch(number as u64, SPANS_A_REQUEST);
+        let before = Instant::now();
+        pairer.observe(&batch, EPOCH_NS + number as u64 * 200_000_000 + 1_600_000_000, &mut |_| facts += 1);
+        alone += before.elapsed();
+    }
+    println!(
+        "project: pairing alone {:.2} us, {:.2} facts a span",
+        alone.as_secs_f64() * 1e6 / (2000 * SPANS_A_REQUEST) as f64,
+        facts as f64 / (2000 * SPANS_A_REQUEST) as f64
+    );
+    let bytes = std::fs::metadata(dir.path().join("history.db")).unwrap().len()
+        + std::fs::metadata(dir.path().join("history.db-wal")).map_or(0, |m| m.len());
+    println!("project: history.db {} kB", bytes / 1000);
 }

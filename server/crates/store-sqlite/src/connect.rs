@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use spillway_store::StoreError;
 use sqlx::{
     ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{Synchronous, error};
@@ -61,8 +61,10 @@ impl WriterConnection {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .pragma("journal_size_limit", WAL_BYTES_KEPT);
-        if purpose == Purpose::Blocks {
-            options = options.page_size(SEGMENT_PAGE_BYTES);
+        match purpose {
+            // Takes hold before the first table only.
+            Purpose::Rows => options = options.auto_vacuum(SqliteAutoVacuum::Incremental),
+            Purpose::Blocks => options = options.page_size(SEGMENT_PAGE_BYTES),
         }
         let failed = error::sql(format!("open {} for writing", path.display()));
         let connection = options.connect().await.map_err(failed)?;

@@ -26,6 +26,7 @@ mod search;
 mod segment;
 mod spans;
 mod store;
+mod tail;
 mod trace;
 mod writer;
 

@@ -36,8 +36,8 @@ async fn statements_on_history_use_their_indexes() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     let mut connection = store.inner.history.reader().await.unwrap();
-    let key = "USING PRIMARY KEY (resolution_s=?";
-    let cases: [(&str, &[&str], bool); 15] = [
+    let key = "USING INDEX sqlite_autoindex_rollup_1 (resolution_s=?";
+    let cases: [(&str, &[&str], bool); 13] = [
         (
             events::PAGE_OF_SERVICE,
             &["event_by_service (service=?", "event_by_target (target=?", "INTEGER PRIMARY KEY (rowid=?"],
@@ -53,12 +53,14 @@ async fn statements_on_history_use_their_indexes() {
         (decisions::PAGE_OF_ALL, &["decision_by_begin ((began_at_ns,id)<(?,?)"], false),
         (decisions::PAGE_OF_SERVICE, &["decision_by_service (service=? AND (began_at_ns,id)<(?,?)"], false),
         (decisions::TICKS, &["tick_by_plugin (plugin_id=? AND at_ns>? AND at_ns<?"], false),
-        (rollups::NODE_SERIES, &[key], false),
-        (rollups::EDGE_SERIES, &[key], false),
-        (rollups::NODES, &[key], false),
-        (rollups::EDGES, &[key], false),
-        (rollups::resolution::NODE_STEP.delete, &[key], false),
-        (rollups::resolution::EDGE_STEP.delete, &[key], false),
+        (rollups::SERIES, &[key], false),
+        (rollups::MAP, &[key], false),
+        (rollups::BUCKET, &[key], false),
+        (
+            rollups::STEP,
+            &["USING COVERING INDEX sqlite_autoindex_rollup_1 (resolution_s=?", "INTEGER PRIMARY KEY (rowid=?"],
+            false,
+        ),
         (retention::STEPS[2], &["INTEGER PRIMARY KEY (rowid=?", "decision_by_renewal (renewed_at_ns<?"], false),
         (retention::STEPS[3], &["INTEGER PRIMARY KEY (rowid=?", "tick_by_time (at_ns<?"], false),
     ];

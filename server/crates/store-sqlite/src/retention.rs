@@ -2,7 +2,7 @@
 
 use spillway_store::{Retention, RetentionReport, StoreError};
 
-use crate::{SqliteStore, rollups, store::Database};
+use crate::{SqliteStore, store::Database};
 
 /// Rows that one statement deletes: the one writer of the file is held for a few milliseconds at a time.
 const ROWS_A_STEP: i64 = 1_000;
@@ -46,7 +46,6 @@ impl Retention for SqliteStore {
         for statement in STEPS {
             report.rows += expire_rows(&self.inner.history, statement, history_before_ns).await?;
         }
-        report.rows += rollups::expire(&self.inner.history, history_before_ns).await?;
         Ok(report)
     }
 }

@@ -1,65 +1,58 @@
-//! Sums over time: reading them, and forgetting them by age.
+//! Sums over time: reading them.
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
 use spillway_model::{
     identity::NodeKey,
     observation::{EdgeKey, Side},
 };
 use spillway_store::{EdgeAggregate, NodeAggregate, RollupPoint, RollupReader, StoreError, TopologyRollup};
-use sqlx::SqliteConnection;
+use sqlx::Connection;
 
-use crate::{SqliteStore, store::Database};
+use crate::{SqliteStore, error};
 
 mod encoding;
+mod expire;
+mod pending;
 mod project;
-pub(crate) mod resolution;
+mod resolution;
 mod subjects;
 
-use encoding::Accumulator;
-pub(crate) use project::{ProjectorState, projected};
-use resolution::{Floors, RESOLUTIONS};
+use encoding::{Accumulator, Codec, SUBJECTS_A_ROW, StoredSum, place};
+#[cfg(test)]
+pub(crate) use expire::STEP;
+#[cfg(test)]
+pub(crate) use project::BUCKET;
+pub(crate) use project::{Rollups, projected};
+use resolution::{BUCKETS_A_SERIES, Floors, bucket};
 use subjects::{SubjectKey, Subjects};
 
 /// Steps of one series: a longer one is cut at its end.
 const MOST_STEPS: i64 = 10_000;
 
-/// Primary key, one seek a bucket: a range of buckets would read all subjects of each.
-pub(crate) const NODE_SERIES: &str = "WITH RECURSIVE bucket (at) AS (
+/// Primary key, one seek a bucket: a range of buckets would visit all shards of each.
+pub(crate) const SERIES: &str = "WITH RECURSIVE bucket (at) AS (
          VALUES (?1)
          UNION ALL
          SELECT at + ?2 FROM bucket WHERE at + ?2 < ?3)
-     SELECT bucket.at, node_rollup.served
+     SELECT bucket.at, rollup.sums
      FROM bucket
-     CROSS JOIN node_rollup ON resolution_s = ?2 AND bucket_s = bucket.at AND subject = ?4
-     LIMIT ?5";
-
-/// Primary key, one seek a bucket.
-pub(crate) const EDGE_SERIES: &str = "WITH RECURSIVE bucket (at) AS (
-         VALUES (?1)
-         UNION ALL
-         SELECT at + ?2 FROM bucket WHERE at + ?2 < ?3)
-     SELECT bucket.at, CASE ?6 WHEN 0 THEN edge_rollup.caller ELSE edge_rollup.callee END
-     FROM bucket
-     CROSS JOIN edge_rollup ON resolution_s = ?2 AND bucket_s = bucket.at AND subject = ?4
+     CROSS JOIN rollup ON resolution_s = ?2 AND bucket_s = bucket.at AND shard = ?4
      LIMIT ?5";
 
 /// Primary key, one range.
-pub(crate) const NODES: &str = "SELECT subject, served
-     FROM node_rollup
+pub(crate) const MAP: &str = "SELECT bucket_s, shard, sums
+     FROM rollup
      WHERE resolution_s = ? AND bucket_s >= ? AND bucket_s < ?
-     ORDER BY bucket_s, subject
-     LIMIT ?";
-
-/// Primary key, one range.
-pub(crate) const EDGES: &str = "SELECT subject, caller, callee
-     FROM edge_rollup
-     WHERE resolution_s = ? AND bucket_s >= ? AND bucket_s < ?
-     ORDER BY bucket_s, subject
+     ORDER BY bucket_s, shard
      LIMIT ?";
 
 /// Rows that one map is made of. The resolution keeps it far below.
-const MOST_ROWS: i64 = 2_000_000;
+const MOST_ROWS: i64 = 100_000;
+
+/// Sums of a map by row and place.
+type Totals = BTreeMap<i64, Vec<[Accumulator; 2]>>;
 
 impl RollupReader for SqliteStore {
     #[tracing::instrument(name = "db.rollup.node", skip_all, err)]
@@ -70,7 +63,7 @@ impl RollupReader for SqliteStore {
         to_s: i64,
         step_s: u32,
     ) -> Result<Vec<RollupPoint>, StoreError> {
-        self.series(&SubjectKey::Node(node.clone()), 0, from_s, to_s, step_s).await
+        self.series(SubjectKey::Node(node.clone()), 0, from_s, to_s, step_s).await
     }
 
     #[tracing::instrument(name = "db.rollup.edge", skip_all, err)]
@@ -82,186 +75,167 @@ impl RollupReader for SqliteStore {
         to_s: i64,
         step_s: u32,
     ) -> Result<Vec<RollupPoint>, StoreError> {
-        self.series(&SubjectKey::Edge(edge.clone()), side as i64, from_s, to_s, step_s).await
+        self.series(SubjectKey::Edge(edge.clone()), side as usize, from_s, to_s, step_s).await
     }
 
     #[tracing::instrument(name = "db.rollup.topology", skip_all, err)]
     async fn topology(&self, from_s: i64, to_s: i64) -> Result<TopologyRollup, StoreError> {
         let history = &self.inner.history;
-        let mut connection = history.reader().await?;
-        let floors = self.floors(&mut connection).await?;
-        let resolution_s = floors.for_map(from_s, to_s);
-        let length = i64::from(resolution_s);
-        let from_s = from_s.div_euclid(length) * length;
-        let to_s = to_s.saturating_add(length - 1).div_euclid(length) * length;
         let failed = || history.failed("read a map of the past");
+        let mut connection = history.reader().await?;
+        let pending = self.inner.rollups.pending.read().await;
+        let mut tx = connection.begin().await.map_err(failed())?;
+        let floors = Floors::read(&mut tx).await.map_err(failed())?;
+        let length_s = floors.for_map(from_s, to_s);
+        let from_s = bucket(from_s, length_s);
+        let to_s = bucket(to_s.saturating_add(i64::from(length_s) - 1), length_s);
+        let kept = from_s.max(floors.of(length_s))..to_s;
+        let held = pending.map(kept.clone(), length_s);
+        drop(pending);
 
-        let mut nodes: BTreeMap<i64, Accumulator> = BTreeMap::new();
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(NODES)
-            .bind(resolution_s)
-            .bind(from_s)
-            .bind(to_s)
+        let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(MAP)
+            .bind(length_s)
+            .bind(kept.start)
+            .bind(kept.end)
             .bind(MOST_ROWS)
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut *tx)
             .await
             .map_err(failed())?;
-        for (subject, served) in rows {
-            nodes.entry(subject).or_default().add(&served).map_err(|why| self.corrupt_rollup(subject, &why))?;
+        let last = rows.iter().map(|(_, shard, _)| *shard).max();
+        if let Some(last) = last {
+            let through = (last + 1).saturating_mul(SUBJECTS_A_ROW) - 1;
+            self.inner.rollups.subjects.fill(&mut tx, through).await.map_err(failed())?;
         }
-        let mut edges: BTreeMap<i64, (Accumulator, Accumulator)> = BTreeMap::new();
-        let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(EDGES)
-            .bind(resolution_s)
-            .bind(from_s)
-            .bind(to_s)
-            .bind(MOST_ROWS)
-            .fetch_all(&mut *connection)
+        drop(tx);
+        drop(connection);
+        let store = self.clone();
+        self.inner
+            .decode(move || {
+                store.sum_up(length_s, rows, held).map(|(nodes, edges)| TopologyRollup {
+                    from_s,
+                    to_s,
+                    resolution_s: length_s,
+                    nodes,
+                    edges,
+                })
+            })
             .await
-            .map_err(failed())?;
-        for (subject, caller, callee) in rows {
-            let (callers, callees) = edges.entry(subject).or_default();
-            callers
-                .add(&caller)
-                .and_then(|()| callees.add(&callee))
-                .map_err(|why| self.corrupt_rollup(subject, &why))?;
-        }
-
-        let mut map = TopologyRollup { from_s, to_s, resolution_s, nodes: Vec::new(), edges: Vec::new() };
-        for (subject, served) in nodes {
-            let aggregate = served.finish();
-            if let (false, Some(SubjectKey::Node(node))) =
-                (aggregate.is_empty(), self.subject(&mut connection, subject).await?)
-            {
-                map.nodes.push(NodeAggregate { node, aggregate });
-            }
-        }
-        for (subject, (caller, callee)) in edges {
-            let (caller, callee) = (caller.finish(), callee.finish());
-            if let (false, Some(SubjectKey::Edge(edge))) =
-                (caller.is_empty() && callee.is_empty(), self.subject(&mut connection, subject).await?)
-            {
-                map.edges.push(EdgeAggregate { edge, caller, callee });
-            }
-        }
-        map.nodes.sort_unstable_by(|a, b| a.node.cmp(&b.node));
-        map.edges.sort_unstable_by(|a, b| a.edge.cmp(&b.edge));
-        Ok(map)
     }
 }
 
 impl SqliteStore {
     async fn series(
         &self,
-        key: &SubjectKey,
-        side: i64,
+        key: SubjectKey,
+        side: usize,
         from_s: i64,
         to_s: i64,
         step_s: u32,
     ) -> Result<Vec<RollupPoint>, StoreError> {
         let history = &self.inner.history;
-        let mut connection = history.reader().await?;
-        let Some(subject) = Subjects::find(&mut connection, key).await.map_err(history.failed("look a series up"))?
-        else {
-            return Ok(Vec::new());
-        };
+        let failed = || history.failed("read a series");
         let step_s = step_s.max(1);
-        let resolution_s = self.floors(&mut connection).await?.for_step(from_s, step_s);
-        let length = i64::from(resolution_s);
-        let first = from_s.div_euclid(length) * length;
-        let last = to_s.min(from_s.saturating_add(MOST_STEPS * i64::from(step_s)));
-        if first >= last {
-            return Ok(Vec::new());
-        }
-        let statement = match key {
-            SubjectKey::Node(_) => NODE_SERIES,
-            SubjectKey::Edge(_) => EDGE_SERIES,
+        let to_s = to_s.min(from_s.saturating_add(MOST_STEPS * i64::from(step_s)));
+        let mut connection = history.reader().await?;
+        let pending = self.inner.rollups.pending.read().await;
+        let mut tx = connection.begin().await.map_err(failed())?;
+        let floors = Floors::read(&mut tx).await.map_err(failed())?;
+        let length_s = floors.for_step(from_s, to_s, step_s);
+        let first = bucket(from_s, length_s).max(floors.of(length_s));
+        let held = pending.of(&key, first..to_s, length_s);
+        drop(pending);
+
+        let number = if first < to_s { Subjects::find(&mut tx, &key).await.map_err(failed())? } else { None };
+        let rows: Vec<(i64, Vec<u8>)> = match number.map(place) {
+            Some((shard, _)) => sqlx::query_as(SERIES)
+                .bind(first)
+                .bind(length_s)
+                .bind(to_s)
+                .bind(shard)
+                .bind(BUCKETS_A_SERIES)
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(failed())?,
+            None => Vec::new(),
         };
-        let query = sqlx::query_as(statement).bind(first).bind(length).bind(last).bind(subject).bind(MOST_STEPS);
-        let query = if matches!(key, SubjectKey::Edge(_)) { query.bind(side) } else { query };
-        let rows: Vec<(i64, Vec<u8>)> =
-            query.fetch_all(&mut *connection).await.map_err(history.failed("read a series"))?;
-        let mut steps: BTreeMap<i64, Accumulator> = BTreeMap::new();
-        for (bucket, sum) in rows {
-            // The first bucket may begin before the range: it counts for the first step.
-            let step = (bucket - from_s).div_euclid(i64::from(step_s)).max(0);
-            steps.entry(step).or_default().add(&sum).map_err(|why| self.corrupt_rollup(subject, &why))?;
-        }
-        let point = |(step, sum): (i64, Accumulator)| RollupPoint {
-            at_s: from_s + step * i64::from(step_s),
-            length_s: step_s.max(resolution_s),
-            aggregate: sum.finish(),
-        };
-        Ok(steps.into_iter().map(point).filter(|point| !point.aggregate.is_empty()).collect())
-    }
-
-    async fn floors(&self, connection: &mut SqliteConnection) -> Result<Floors, StoreError> {
-        Floors::read(connection).await.map_err(self.inner.history.failed("read how far rollups go back"))
-    }
-
-    /// What a subject's number stands for.
-    async fn subject(&self, connection: &mut SqliteConnection, id: i64) -> Result<Option<SubjectKey>, StoreError> {
-        if let Some(key) = self.inner.subjects.read().expect("no panic while it was held").get(&id) {
-            return Ok(Some(key.clone()));
-        }
-        let key =
-            Subjects::read(connection, id).await.map_err(self.inner.history.failed("read what a rollup is about"))?;
-        if let Some(key) = &key {
-            self.inner.subjects.write().expect("no panic while it was held").insert(id, key.clone());
-        }
-        Ok(key)
-    }
-
-    fn corrupt_rollup(&self, subject: i64, why: &str) -> StoreError {
-        StoreError::Corrupt {
-            what: format!("a rollup of subject {subject} in {}", self.inner.history.path.display()),
-            why: why.to_owned(),
-        }
-    }
-}
-
-/// What the projector and the readers keep of subjects, by number. As many as there are rows: the cardinality cap of the topology bounds it.
-pub(crate) type SubjectCache = std::sync::RwLock<rustc_hash::FxHashMap<i64, SubjectKey>>;
-
-/// Deletes what is older than the bound, and what its resolution is not kept for; a bucket at a time.
-pub(crate) async fn expire(history: &Database, before_ns: i64) -> Result<u64, StoreError> {
-    let mut rows = 0;
-    let before_s = before_ns.div_euclid(1_000_000_000);
-    for resolution in RESOLUTIONS {
-        for statements in [resolution::NODE_STEP, resolution::EDGE_STEP] {
-            rows += expire_resolution(history, statements, resolution, before_s).await?;
-        }
-    }
-    Ok(rows)
-}
-
-async fn expire_resolution(
-    history: &Database,
-    statements: resolution::Step,
-    resolution: resolution::Resolution,
-    before_s: i64,
-) -> Result<u64, StoreError> {
-    let failed = || history.failed("delete old rollups");
-    let newest: Option<i64> = sqlx::query_scalar(statements.newest)
-        .bind(resolution.length_s)
-        .fetch_one(&mut *history.reader().await?)
-        .await
-        .map_err(failed())?;
-    let Some(newest) = newest else { return Ok(0) };
-    // A bucket goes when all of it is older.
-    let bound =
-        before_s.saturating_sub(i64::from(resolution.length_s) - 1).max(newest.saturating_sub(resolution.kept_s));
-    let mut rows = 0;
-    loop {
-        let mut connection = history.writer.lock().await;
-        let step = sqlx::query(statements.delete)
-            .bind(resolution.length_s)
-            .bind(bound)
-            .execute(connection.statement())
+        drop(tx);
+        drop(connection);
+        let store = self.clone();
+        self.inner
+            .decode(move || {
+                // The first bucket may begin before the range: it counts for the first step.
+                let step = |bucket: i64| (bucket - from_s).div_euclid(i64::from(step_s)).max(0);
+                let mut steps: BTreeMap<i64, Accumulator> = BTreeMap::new();
+                let mut codec = codec()?;
+                let (shard, wanted) = number.map_or((0, 0), place);
+                for (at, bytes) in rows {
+                    let total = steps.entry(step(at)).or_default();
+                    let add = |place, of, sum: StoredSum<'_>| {
+                        if place == wanted && of == side { total.add(sum) } else { Ok(()) }
+                    };
+                    codec.read(&bytes, add).map_err(|why| store.corrupt_rollup(name(length_s, at, shard), why))?;
+                }
+                for (at, sums) in held {
+                    steps.entry(step(at)).or_default().merge(&sums[side]);
+                }
+                let point = |(step, sum): (i64, Accumulator)| RollupPoint {
+                    at_s: from_s + step * i64::from(step_s),
+                    length_s: step_s.max(length_s),
+                    aggregate: sum.finish(),
+                };
+                Ok(steps.into_iter().map(point).filter(|point| !point.aggregate.is_empty()).collect())
+            })
             .await
-            .map_err(failed())?
-            .rows_affected();
-        rows += step;
-        if step == 0 {
-            return Ok(rows);
-        }
     }
+
+    /// Rows, and what is not written yet, to nodes and edges.
+    fn sum_up(
+        &self,
+        length_s: u32,
+        rows: Vec<(i64, i64, Vec<u8>)>,
+        held: Vec<(SubjectKey, encoding::Sums)>,
+    ) -> Result<(Vec<NodeAggregate>, Vec<EdgeAggregate>), StoreError> {
+        let mut codec = codec()?;
+        let mut totals = Totals::new();
+        let empty = || vec![Default::default(); SUBJECTS_A_ROW as usize];
+        for (at, shard, bytes) in rows {
+            let row: &mut Vec<[Accumulator; 2]> = totals.entry(shard).or_insert_with(empty);
+            let add = |place: u8, side: usize, sum: StoredSum<'_>| row[usize::from(place)][side].add(sum);
+            codec.read(&bytes, add).map_err(|why| self.corrupt_rollup(name(length_s, at, shard), why))?;
+        }
+        let by_number = totals.into_iter().flat_map(|(shard, row)| {
+            row.into_iter().enumerate().map(move |(at, sums)| (shard * SUBJECTS_A_ROW + at as i64, sums))
+        });
+        let mut totals: FxHashMap<SubjectKey, [Accumulator; 2]> =
+            self.inner.rollups.subjects.names(by_number).into_iter().collect();
+        for (key, sums) in held {
+            let total = totals.entry(key).or_default();
+            total.iter_mut().zip(&sums).for_each(|(total, sum)| total.merge(sum));
+        }
+        let (mut nodes, mut edges) = (Vec::new(), Vec::new());
+        for (key, sums) in totals {
+            let [caller, callee] = sums.map(Accumulator::finish);
+            match key {
+                _ if caller.is_empty() && callee.is_empty() => {}
+                SubjectKey::Node(node) => nodes.push(NodeAggregate { node, aggregate: caller }),
+                SubjectKey::Edge(edge) => edges.push(EdgeAggregate { edge, caller, callee }),
+            }
+        }
+        nodes.sort_unstable_by(|a, b| a.node.cmp(&b.node));
+        edges.sort_unstable_by(|a, b| a.edge.cmp(&b.edge));
+        Ok((nodes, edges))
+    }
+
+    fn corrupt_rollup(&self, what: String, why: String) -> StoreError {
+        StoreError::Corrupt { what: format!("{what} in {}", self.inner.history.path.display()), why }
+    }
+}
+
+fn codec() -> Result<Codec, StoreError> {
+    Codec::new().map_err(error::io("prepare decompression"))
+}
+
+/// How a row is named to people.
+fn name(length_s: u32, bucket_s: i64, shard: i64) -> String {
+    format!("the rollup row of {length_s} s at {bucket_s}, shard {shard},")
 }

@@ -11,13 +11,8 @@ use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
-    OpenOptions,
-    catalogue::Catalogue,
-    compact::Compactor,
-    connect::WriterConnection,
-    error,
-    rollups::{ProjectorState, SubjectCache},
-    writer::Active,
+    OpenOptions, catalogue::Catalogue, compact::Compactor, connect::WriterConnection, error, rollups::Rollups,
+    tail::Tail, writer::Active,
 };
 
 /// Blocks are decoded on threads for blocking work; more at a time than this only takes the processor from ingest.
@@ -55,15 +50,13 @@ pub(crate) struct Inner {
     pub(crate) history: Database,
     pub(crate) catalogue: Catalogue,
     pub(crate) decoders: Semaphore,
+    pub(crate) rollups: Rollups,
+    pub(crate) tail: Tail,
     pub(crate) options: OpenOptions,
     /// The file of the log that takes commits. Held across awaits on purpose, for one commit, and while compaction deletes the file.
     pub(crate) active: Mutex<Option<Active>>,
     /// Held for a step of compaction: there is one at a time.
     pub(crate) compactor: Mutex<Compactor>,
-    /// Held for a step of the projector: there is one at a time.
-    pub(crate) projector: Mutex<ProjectorState>,
-    /// No await happens while it is held.
-    pub(crate) subjects: SubjectCache,
     /// Kept for its lock.
     _lock: File,
 }
@@ -86,8 +79,8 @@ impl Inner {
             history,
             catalogue,
             decoders: Semaphore::new(DECODERS),
-            projector: Mutex::default(),
-            subjects: SubjectCache::default(),
+            rollups: Rollups::default(),
+            tail: Tail::default(),
             _lock: lock,
         }
     }

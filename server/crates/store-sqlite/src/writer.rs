@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use spillway_store::{StoreError, Watermark, Write, WriteOutcome, Writer};
 
-use crate::{OpenOptions, error, segment::Kind, store::Inner};
+use crate::{OpenOptions, error, segment::Kind, store::Inner, tail::TailBlock};
 
 mod active;
 mod codec;
@@ -15,7 +15,7 @@ mod plan;
 pub(crate) use active::Active;
 use codec::{Codec, SealedBlock};
 use digests::Digests;
-use plan::{Plan, Slot};
+use plan::{Plan, Slot, Source};
 
 /// Writes spans and events. There is one a store; it is not shared.
 pub struct SqliteWriter {
@@ -82,7 +82,8 @@ impl SqliteWriter {
             Ok(active) => active,
             Err(error) => return all(error),
         };
-        let sealed = match active.seal(plan.sources(writes)).await {
+        let sources = plan.sources(writes);
+        let sealed = match active.seal(sources.clone()).await {
             Ok(sealed) => sealed,
             Err(error) => return all(error),
         };
@@ -103,10 +104,13 @@ impl SqliteWriter {
         let mut next = first;
         sealed
             .into_iter()
-            .map(|block| {
+            .zip(sources)
+            .map(|(block, source)| {
                 block.map(|_| {
                     let at = Watermark { segment, block: next };
                     next += 1;
+                    let Source { batches, received_at_ns, .. } = source;
+                    self.inner.tail.push(TailBlock { at, received_at_ns, batches });
                     at
                 })
             })

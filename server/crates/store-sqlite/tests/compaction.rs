@@ -19,6 +19,8 @@ struct Nothing;
 
 impl Projection for Nothing {
     fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
+
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
 }
 
 fn options() -> OpenOptions {
@@ -42,6 +44,7 @@ async fn commit(writer: &mut SqliteWriter, numbers: impl Iterator<Item = u8>) {
 
 async fn compact(store: &SqliteStore, now_s: i64) -> CompactProgress {
     while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    store.flush().await.unwrap();
     let mut all = CompactProgress::default();
     loop {
         let step = store.compact(now_s * SECOND).await.unwrap();
@@ -197,6 +200,7 @@ async fn a_damaged_block_is_set_aside_and_the_rest_is_compacted() {
     let (store, mut writer) = SqliteStore::open(dir.path(), options()).await.unwrap();
     commit(&mut writer, 1..=4).await;
     while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    store.flush().await.unwrap();
     writer.close().await.unwrap();
     store.close().await;
     let mut connection =

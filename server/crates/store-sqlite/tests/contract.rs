@@ -24,6 +24,7 @@ impl Engine for Directory {
     async fn settle(&self, store: &SqliteStore) {
         if self.options.compact_after.is_zero() {
             while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+            store.flush().await.unwrap();
             while store.compact(i64::MAX).await.unwrap().spans > 0 {}
         }
     }
@@ -39,6 +40,8 @@ struct Nothing;
 
 impl Projection for Nothing {
     fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
+
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
 }
 
 /// Everything is compacted as soon as it is there, in groups of few spans, into files of few groups.

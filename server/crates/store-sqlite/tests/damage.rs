@@ -116,6 +116,8 @@ impl spillway_store::Projection for Nothing {
         _emit: &mut dyn FnMut(spillway_model::observation::Observation),
     ) {
     }
+
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(spillway_model::observation::Observation)) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,6 +208,7 @@ async fn lost_segments_do_not_give_their_numbers_away() {
     store_one(&mut writer, 1).await;
     store_one(&mut writer, 2).await;
     assert!(store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up);
+    store.flush().await.unwrap();
     drop((store, writer));
     std::fs::remove_dir_all(dir.path().join("fresh")).unwrap();
 

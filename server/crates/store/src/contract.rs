@@ -10,7 +10,10 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::{Compaction, ControlStore, DecisionLog, EventLog, Projector, Retention, RollupReader, SpanReader, Writer};
+use crate::{
+    Compaction, ControlStore, DecisionLog, EventLog, Projector, Retention, RollupReader, RollupRetention, SpanReader,
+    Writer,
+};
 
 pub mod control;
 pub mod events;
@@ -25,6 +28,7 @@ pub trait Engine: Send + Sync {
     type Store: SpanReader
         + EventLog
         + RollupReader
+        + RollupRetention
         + Projector
         + Compaction
         + Retention
@@ -98,6 +102,11 @@ macro_rules! contract_suite {
                 sums_are_those_of_the_oracle_across_restarts,
                 a_fact_taken_back_leaves_nothing,
                 a_fact_far_in_the_future_is_not_summed_up,
+                quantiles_are_exact_within_the_error_of_the_histogram,
+                what_is_forgotten_finely_is_answered_coarser,
+                what_was_forgotten_does_not_come_back,
+                a_long_series_is_cut_or_coarse_but_never_wrong,
+                what_time_alone_said_is_said_once,
             ],
             control: [
                 an_upload_is_stored_once,

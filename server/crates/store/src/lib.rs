@@ -23,7 +23,8 @@ pub use control::{
 pub use error::StoreError;
 pub use events::{EventKind, EventLog, EventPage, EventQuery, LatestStates, StoredEvent};
 pub use rollups::{
-    EdgeAggregate, NodeAggregate, ProjectProgress, Projection, Projector, RollupPoint, RollupReader, TopologyRollup,
+    EdgeAggregate, NodeAggregate, ProjectProgress, Projection, Projector, RollupBounds, RollupPoint, RollupReader,
+    RollupRetention, TopologyRollup,
 };
 pub use spans::{
     Cursor, OperationRow, ReplayedBatch, RequestDigest, Retention, RetentionReport, SpanReader, TraceFound, TracePage,

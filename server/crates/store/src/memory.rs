@@ -34,6 +34,10 @@ struct State {
     events: Vec<Logged>,
     observations: Vec<Observation>,
     projected: Option<Watermark>,
+    /// When the projection last let the time go on without a batch.
+    settled_ns: i64,
+    /// Older facts are forgotten.
+    rollups_from_s: i64,
     plugins: Vec<(PluginRow, Vec<u8>)>,
     builtin: BTreeMap<String, PluginSetting>,
     kv: BTreeMap<String, BTreeMap<String, Vec<u8>>>,

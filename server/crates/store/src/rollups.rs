@@ -58,8 +58,9 @@ pub struct TopologyRollup {
 
 /// Reading rollups.
 pub trait RollupReader: Send + Sync {
-    /// What a node served, in steps of `step_s` from `from_s` on, of the finest stored resolution that divides the step and still covers
-    /// the range; steps without data are left out.
+    /// What a node served, in steps of `step_s` from `from_s` on; steps without data are left out. It is summed up from stored buckets
+    /// that divide the step and still cover the range. Where there are none any more, or they would be too many to read, points say by
+    /// their length how coarse they are, and a bucket counts for the step that it begins in. A series of too many steps is cut at its end.
     fn node_series(
         &self,
         node: &NodeKey,
@@ -78,14 +79,14 @@ pub trait RollupReader: Send + Sync {
         step_s: u32,
     ) -> impl Future<Output = Result<Vec<RollupPoint>, StoreError>> + Send;
 
-    /// All nodes and edges of a range.
+    /// All nodes and edges of a range, rounded outwards to the stored buckets that it is read from. The answer names both.
     fn topology(&self, from_s: i64, to_s: i64) -> impl Future<Output = Result<TopologyRollup, StoreError>> + Send;
 }
 
 /// What one step of the projector did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProjectProgress {
-    /// Everything up to here is in the rollups.
+    /// Readers see everything up to here.
     pub watermark: Option<Watermark>,
     /// Batches that this step took in.
     pub batches: usize,
@@ -97,23 +98,59 @@ pub struct ProjectProgress {
 pub trait Projection: Send {
     /// Turns one batch into facts. `received_at_ns` drives the expiry of half-seen calls, so that a replay gives the same facts.
     fn observe(&mut self, batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation));
+
+    /// Lets the time go on without a batch: says what has waited long enough by `now_ns`.
+    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(Observation));
 }
 
 /// Keeping the rollups up with the log of commits. There is one projector a store.
+///
+/// Readers see at once what was taken in. An engine may hold it in memory for some seconds before it writes it: sums and watermark are
+/// committed together, and what was not written is taken from the log again after a restart, so that a crash repeats or skips nothing.
 pub trait Projector: Send + Sync {
-    /// Takes in committed batches behind the watermark, at least one if there is one, then until `span_limit` spans; their sums and the
-    /// new watermark are committed together, so that a crash repeats or skips nothing. `observe` runs on the caller's task, a batch at a time.
+    /// Takes in committed batches behind the watermark, at least one if there is one, then until `span_limit` spans. `observe` runs on the
+    /// caller's task, a batch at a time. After a failure begin with [`Self::warm`] and a new projection.
     fn project(
         &self,
         projection: &mut dyn Projection,
         span_limit: usize,
     ) -> impl Future<Output = Result<ProjectProgress, StoreError>> + Send;
 
-    /// Feeds what arrived in the `window` before the watermark to a new projection and drops what it emits: after a restart it knows
-    /// again which calls it had seen half of.
+    /// Takes in what the projection says when nothing has come for a while, and writes what has been held long enough. `now_ns` is not
+    /// later than the arrival of any batch that is still to be projected: a replay settles before it takes that batch in.
+    fn settle(
+        &self,
+        projection: &mut dyn Projection,
+        now_ns: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes what is held in memory, so that the next start has nothing to take in again. Without it nothing is lost.
+    fn flush(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Feeds what arrived in the `window` before the written watermark to a new projection and drops what it emits: after a restart it
+    /// knows again which calls it had seen half of. What was held in memory is given up, and is projected again.
     fn warm(
         &self,
         projection: &mut dyn Projection,
         window: Duration,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// How far back sums are kept, by the length of their buckets, in seconds since the Unix epoch: a bucket that ended before its bound is
+/// forgotten. What is forgotten finely is answered coarser, so a finer bound is no earlier than a coarser one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RollupBounds {
+    /// Buckets of a second.
+    pub seconds: i64,
+    /// Buckets of ten seconds.
+    pub tens: i64,
+    /// Buckets of a minute, and whatever an engine keeps that is coarser.
+    pub minutes: i64,
+}
+
+/// Forgetting sums.
+pub trait RollupRetention: Send + Sync {
+    /// Forgets in small steps, and gives the room back to the disk; returns how many rows went. What was forgotten does not come back: facts
+    /// that arrive later still are summed up in those buckets only that are kept.
+    fn expire_rollups(&self, before: RollupBounds) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }

@@ -51,7 +51,7 @@ impl Range {
         let to_s = to.map_or_else(clock::unix_ns, api::Timestamp::unix_ns).div_euclid(1_000_000_000);
         let from_s = from.map_or(to_s - 1_800, |from| from.unix_ns().div_euclid(1_000_000_000));
         let length = to_s - from_s;
-        let step_s = step_s.unwrap_or_else(|| u32::try_from((length / 180).max(10)).unwrap_or(3_600));
+        let step_s = step_s.unwrap_or_else(|| even_step(length));
         if length <= 0 || step_s == 0 || length / i64::from(step_s) > POINTS {
             return Err(ApiError::bad_request(format!("the range must be positive and hold at most {POINTS} steps"))
                 .with_error("step_s", "out of range"));
@@ -80,6 +80,12 @@ impl Range {
         }
         points
     }
+}
+
+/// A step for some 180 points that stored buckets divide: others are summed up from far more rows than the chart has points.
+fn even_step(length_s: i64) -> u32 {
+    const STEPS: [u32; 13] = [10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 21_600, 43_200];
+    STEPS.into_iter().find(|step| i64::from(*step) * 180 >= length_s).unwrap_or(86_400)
 }
 
 fn empty(at_s: i64) -> api::SeriesPoint {
@@ -138,5 +144,18 @@ fn protocol(protocol: api::Protocol) -> Protocol {
         api::Protocol::Messaging => Protocol::Messaging,
         api::Protocol::Database => Protocol::Database,
         api::Protocol::Unknown => Protocol::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_nobody_chose_is_one_that_buckets_divide() {
+        let cases = [(60, 10), (1_800, 10), (1_801, 20), (3_600, 20), (86_400, 600), (90 * 86_400, 43_200)];
+        for (length_s, step_s) in cases {
+            assert_eq!(even_step(length_s), step_s, "{length_s}");
+        }
     }
 }

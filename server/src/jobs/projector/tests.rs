@@ -17,6 +17,8 @@ struct State {
     projected: usize,
     steps: usize,
     warmed: Vec<Duration>,
+    settled: usize,
+    flushed: usize,
     failures_left: usize,
 }
 
@@ -32,6 +34,17 @@ impl Projector for Log {
         let batches = (state.committed - state.projected).min(2);
         state.projected += batches;
         Ok(ProjectProgress { watermark: None, batches, caught_up: state.projected == state.committed })
+    }
+
+    async fn settle(&self, _: &mut dyn Projection, now_ns: i64) -> Result<(), StoreError> {
+        assert!(now_ns < clock::unix_ns());
+        self.0.lock().unwrap().settled += 1;
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        self.0.lock().unwrap().flushed += 1;
+        Ok(())
     }
 
     async fn warm(&self, _: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
@@ -105,11 +118,23 @@ async fn a_failure_starts_over_with_a_new_pairing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stops_when_told() {
-    let running = start(0, usize::MAX);
-    running.until(|state| state.steps == 1).await;
+async fn without_commits_the_time_goes_on() {
+    let running = start(1, 0);
 
-    running.stop.cancel();
+    running.until(|state| state.settled == 3).await;
 
-    timeout(Duration::from_secs(1), running.task).await.unwrap().unwrap();
+    assert_eq!(running.log.0.lock().unwrap().steps, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stops_when_told_and_writes_what_is_held() {
+    for failures in [0, usize::MAX] {
+        let running = start(0, failures);
+        running.until(|state| state.steps == 1).await;
+
+        running.stop.cancel();
+
+        timeout(Duration::from_secs(1), running.task).await.unwrap().unwrap();
+        assert_eq!(running.log.0.lock().unwrap().flushed, 1);
+    }
 }

@@ -1,91 +1,101 @@
-//! The projector: committed blocks in order, their facts summed by bucket, rows and watermark in one transaction.
+//! The projector: committed blocks in order, their facts gathered for some seconds, then rows and watermark in one transaction.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
-use spillway_model::observation::{Aggregate, Observation, Side, Subject};
-use spillway_store::{ProjectProgress, Projection, Projector, ReplayedBatch, StoreError, Watermark};
+use spillway_store::{ProjectProgress, Projection, Projector, StoreError, Watermark};
 use sqlx::SqliteConnection;
+use tokio::sync::{Mutex, RwLock};
 
 use super::{
-    encoding::{Accumulator, encode},
-    resolution::RESOLUTIONS,
-    subjects::{SubjectKey, Subjects},
+    encoding::{Codec, Row, Sums, place},
+    pending::{Pending, Place},
+    resolution::{Floors, RESOLUTIONS, bucket},
+    subjects::{SubjectCache, Subjects},
 };
-use crate::{SqliteStore, replay, store::Database};
+use crate::{SqliteStore, error, replay, store::Database, tail::TailBlock};
 
-/// A span's clock may run ahead by this much; a fact further in the future is not summed up, or one wrong clock would age all rollups.
-const FUTURE_NS: i64 = 3_600 * 1_000_000_000;
-/// Sums that are kept to be added to; each is some 200 bytes.
-const MOST_SUMS: usize = 50_000;
 /// Spans that warming reads at a time.
 const WARM_SPANS: usize = 20_000;
 
-/// The caller's and the callee's sum of an edge; a node has the first only.
-type Sums = [Aggregate; 2];
+/// Primary key, one bucket.
+pub(crate) const BUCKET: &str = "SELECT shard, sums
+     FROM rollup
+     WHERE resolution_s = ? AND bucket_s = ?
+     ORDER BY shard";
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
-    resolution_s: u32,
-    bucket_s: i64,
-    subject: i64,
-    edge: bool,
-}
-
-/// What the projector keeps between steps; all of it can be read again from the file.
+/// What the projector and the readers of rollups share.
 #[derive(Default)]
-pub(crate) struct ProjectorState {
-    numbers: FxHashMap<SubjectKey, i64>,
-    /// Rows as they stand in the file.
-    sums: FxHashMap<Place, Sums>,
+pub(crate) struct Rollups {
+    /// Held for a step of the projector: there is one at a time. `None` until the first row is written.
+    codec: Mutex<Option<Codec>>,
+    /// What is not written yet. Only the projector changes it. While a reader begins its transaction it holds this, and so does the projector
+    /// while its transaction ends: what a reader adds to what it finds stored is what is not stored.
+    pub(super) pending: RwLock<Pending>,
+    /// No await happens while it is held.
+    pub(super) subjects: SubjectCache,
 }
 
-/// Facts of one step, by subject and ten-second bucket.
-#[derive(Default)]
-struct Facts {
-    by_subject: FxHashMap<SubjectKey, FxHashMap<i64, Sums>>,
-}
-
-impl Facts {
-    fn add(&mut self, observation: &Observation, received_at_ns: i64) {
-        let at_ns = i64::try_from(observation.at_ns).unwrap_or(i64::MAX);
-        if at_ns > received_at_ns.saturating_add(FUTURE_NS) {
-            return;
-        }
-        let (key, side) = match &observation.subject {
-            Subject::Node(node) => (SubjectKey::Node(node.clone()), 0),
-            Subject::Edge(edge, Side::Caller) => (SubjectKey::Edge(edge.clone()), 0),
-            Subject::Edge(edge, Side::Callee) => (SubjectKey::Edge(edge.clone()), 1),
-        };
-        let length = i64::from(RESOLUTIONS[0].length_s);
-        let bucket = at_ns.div_euclid(length * 1_000_000_000) * length;
-        self.by_subject.entry(key).or_default().entry(bucket).or_default()[side].add(observation);
-    }
-}
+/// What is to be written of one resolution, by bucket and by the row in it.
+type Buckets<'a> = BTreeMap<i64, BTreeMap<i64, Vec<(u8, &'a Sums)>>>;
 
 impl Projector for SqliteStore {
     #[tracing::instrument(name = "db.project", skip_all, err)]
     async fn project(&self, projection: &mut dyn Projection, span_limit: usize) -> Result<ProjectProgress, StoreError> {
-        let mut state = self.inner.projector.lock().await;
-        let before = projected(&self.inner.history).await?;
-        let batches = replay::read(&self.inner, before, span_limit).await?;
-        let Some(last) = batches.last() else {
-            return Ok(ProjectProgress { watermark: before, batches: 0, caught_up: true });
+        let rollups = &self.inner.rollups;
+        let mut codec = rollups.codec.lock().await;
+        let before = self.place().await?.watermark;
+        let blocks = match self.inner.tail.after(before.unwrap_or_default(), span_limit) {
+            Some(blocks) => blocks,
+            None => self.stored(before, span_limit).await?,
         };
-        let watermark = last.at;
-        let facts = observe(projection, &batches).await;
-        if let Err(error) = self.add(&mut state, facts, watermark).await {
-            // Some of what is kept may be of the transaction that failed.
-            *state = ProjectorState::default();
-            return Err(error);
+        // A batch at a time: 512 spans take about as long as a task may keep its thread.
+        for block in &blocks {
+            for (index, batch) in block.batches.iter().enumerate() {
+                let mut pending = rollups.pending.write().await;
+                projection.observe(batch, block.received_at_ns, &mut |fact| pending.add(&fact, block.received_at_ns));
+                if index + 1 == block.batches.len() {
+                    pending.advance(block.at);
+                }
+                drop(pending);
+                tokio::task::yield_now().await;
+            }
         }
-        let newest = self.inner.catalogue.end();
-        Ok(ProjectProgress { watermark: Some(watermark), batches: batches.len(), caught_up: newest <= watermark })
+        let watermark = blocks.last().map(|block| block.at).or(before);
+        if let Some(watermark) = watermark {
+            self.inner.tail.release(watermark);
+        }
+        if rollups.pending.read().await.is_due() {
+            self.write(&mut codec).await?;
+        }
+        let caught_up = blocks.is_empty() || watermark >= Some(self.inner.catalogue.end());
+        Ok(ProjectProgress { watermark, batches: blocks.len(), caught_up })
+    }
+
+    #[tracing::instrument(name = "db.project.settle", skip_all, err)]
+    async fn settle(&self, projection: &mut dyn Projection, now_ns: i64) -> Result<(), StoreError> {
+        let rollups = &self.inner.rollups;
+        let mut codec = rollups.codec.lock().await;
+        self.place().await?;
+        let mut pending = rollups.pending.write().await;
+        projection.settle(now_ns, &mut |fact| pending.add(&fact, now_ns));
+        pending.settle(now_ns);
+        let due = pending.is_due();
+        drop(pending);
+        if due { self.write(&mut codec).await } else { Ok(()) }
+    }
+
+    #[tracing::instrument(name = "db.project.flush", skip_all, err)]
+    async fn flush(&self) -> Result<(), StoreError> {
+        let mut codec = self.inner.rollups.codec.lock().await;
+        self.write(&mut codec).await
     }
 
     async fn warm(&self, projection: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
-        let _state = self.inner.projector.lock().await;
-        let Some(until) = projected(&self.inner.history).await? else { return Ok(()) };
+        let rollups = &self.inner.rollups;
+        let _turn = rollups.codec.lock().await;
+        *rollups.pending.write().await = Pending::default();
+        let place = self.place().await?;
+        let Some(until) = place.watermark else { return Ok(()) };
         let Some(arrival) = replay::arrival(&self.inner, until).await? else { return Ok(()) };
         let from = arrival.saturating_sub(i64::try_from(window.as_nanos()).unwrap_or(i64::MAX));
         let mut after = replay::watermark_before(&self.inner, from).await?;
@@ -97,133 +107,170 @@ impl Projector for SqliteStore {
             }
             after = batches.last().map(|batch| batch.at);
             if after.is_none_or(|after| after >= until) {
-                return Ok(());
+                break;
             }
         }
-    }
-}
-
-/// Where the projector has come to.
-pub(crate) async fn projected(history: &Database) -> Result<Option<Watermark>, StoreError> {
-    let row: Option<(i64, i64)> = sqlx::query_as("SELECT segment, block FROM projection WHERE one = 1")
-        .fetch_optional(&mut *history.reader().await?)
-        .await
-        .map_err(history.failed("read how far rollups are"))?;
-    Ok(row.map(|(segment, block)| Watermark { segment: segment as u32, block: block as u64 }))
-}
-
-/// A batch at a time: 512 spans take about as long as a task may keep its thread.
-async fn observe(projection: &mut dyn Projection, batches: &[ReplayedBatch]) -> Facts {
-    let mut facts = Facts::default();
-    for batch in batches {
-        projection.observe(&batch.batch, batch.received_at_ns, &mut |observation| {
-            facts.add(&observation, batch.received_at_ns)
-        });
-        tokio::task::yield_now().await;
-    }
-    facts
-}
-
-impl SqliteStore {
-    async fn add(&self, state: &mut ProjectorState, facts: Facts, watermark: Watermark) -> Result<(), StoreError> {
-        let history = &self.inner.history;
-        let failed = || history.failed("write rollups");
-        let mut connection = history.writer.lock().await;
-        let mut tx = connection.begin().await.map_err(failed())?;
-        if state.sums.len() > MOST_SUMS {
-            state.sums.clear();
+        // What was said then was stored: it must not be said again.
+        if place.settled_ns > 0 {
+            projection.settle(place.settled_ns, &mut |_| {});
         }
-        let mut touched: FxHashMap<Place, Sums> = FxHashMap::default();
-        for (key, buckets) in facts.by_subject {
-            let edge = matches!(key, SubjectKey::Edge(_));
-            let subject = match state.numbers.get(&key) {
-                Some(&number) => number,
-                None => {
-                    let number = Subjects::insert(&mut tx, &key).await.map_err(failed())?;
-                    state.numbers.insert(key, number);
-                    number
-                }
-            };
-            for (bucket_s, sums) in buckets {
-                for resolution in RESOLUTIONS {
-                    let length = i64::from(resolution.length_s);
-                    let place = Place {
-                        resolution_s: resolution.length_s,
-                        bucket_s: bucket_s.div_euclid(length) * length,
-                        subject,
-                        edge,
-                    };
-                    let [caller, callee] = touched.entry(place).or_default();
-                    caller.merge(&sums[0]);
-                    callee.merge(&sums[1]);
-                }
-            }
-        }
-        for (place, delta) in touched {
-            let mut sums = match state.sums.remove(&place) {
-                Some(sums) => sums,
-                None => read_sums(&mut tx, place)
-                    .await
-                    .map_err(failed())?
-                    .map_err(|why| self.corrupt_rollup(place.subject, &why))?,
-            };
-            for (sum, delta) in sums.iter_mut().zip(&delta) {
-                sum.merge(delta);
-            }
-            write_sums(&mut tx, place, &sums).await.map_err(failed())?;
-            state.sums.insert(place, sums);
-        }
-        sqlx::query(
-            "INSERT INTO projection (one, segment, block)
-             VALUES (1, ?, ?)
-             ON CONFLICT (one) DO UPDATE SET segment = excluded.segment, block = excluded.block",
-        )
-        .bind(watermark.segment)
-        .bind(watermark.block as i64)
-        .execute(&mut *tx)
-        .await
-        .map_err(failed())?;
-        tx.commit().await.map_err(failed())?;
-        connection.committed();
         Ok(())
     }
 }
 
-async fn read_sums(tx: &mut SqliteConnection, place: Place) -> Result<Result<Sums, String>, sqlx::Error> {
-    let row: Option<(Vec<u8>, Vec<u8>)> = if place.edge {
-        sqlx::query_as("SELECT caller, callee FROM edge_rollup WHERE resolution_s = ? AND bucket_s = ? AND subject = ?")
-    } else {
-        sqlx::query_as("SELECT served, X'' FROM node_rollup WHERE resolution_s = ? AND bucket_s = ? AND subject = ?")
+impl SqliteStore {
+    /// How far the projection came; read from the file the first time.
+    async fn place(&self) -> Result<Place, StoreError> {
+        if let Some(place) = self.inner.rollups.pending.read().await.place() {
+            return Ok(place);
+        }
+        let place = written(&self.inner.history).await?;
+        *self.inner.rollups.pending.write().await = Pending::begin(place);
+        Ok(place)
     }
-    .bind(place.resolution_s)
-    .bind(place.bucket_s)
-    .bind(place.subject)
-    .fetch_optional(tx)
-    .await?;
-    let Some((first, second)) = row else { return Ok(Ok(Sums::default())) };
-    let decode = |bytes: &[u8]| {
-        let mut sum = Accumulator::default();
-        sum.add(bytes).map(|()| sum.finish())
-    };
-    Ok(decode(&first).and_then(|first| Ok([first, if place.edge { decode(&second)? } else { Aggregate::default() }])))
+
+    /// Blocks that are not in memory any more.
+    async fn stored(&self, after: Option<Watermark>, span_limit: usize) -> Result<Vec<TailBlock>, StoreError> {
+        let batches = replay::read(&self.inner, after, span_limit).await?;
+        let block = |batch: spillway_store::ReplayedBatch| TailBlock {
+            at: batch.at,
+            received_at_ns: batch.received_at_ns,
+            batches: vec![Arc::new(batch.batch)],
+        };
+        Ok(batches.into_iter().map(block).collect())
+    }
+
+    /// Writes what is held. After a failure nothing is held: it is projected again from what is written.
+    async fn write(&self, codec: &mut Option<Codec>) -> Result<(), StoreError> {
+        let written = self.try_write(codec).await;
+        if written.is_err() {
+            *self.inner.rollups.pending.write().await = Pending::default();
+        }
+        written
+    }
+
+    async fn try_write(&self, codec: &mut Option<Codec>) -> Result<(), StoreError> {
+        let rollups = &self.inner.rollups;
+        let pending = rollups.pending.read().await;
+        let Some(to) = pending.place().filter(|_| pending.is_dirty()) else { return Ok(()) };
+        let codec = match codec {
+            Some(codec) => codec,
+            None => codec.insert(Codec::new().map_err(error::io("prepare compression"))?),
+        };
+        let history = &self.inner.history;
+        let failed = || history.failed("write rollups");
+        let mut connection = history.writer.lock().await;
+        let mut tx = connection.begin().await.map_err(failed())?;
+        let floors = Floors::read(&mut tx).await.map_err(failed())?;
+        let mut numbers = Vec::new();
+        let mut rows: [Buckets<'_>; RESOLUTIONS.len()] = Default::default();
+        for (index, held) in pending.held() {
+            let number = match held.number {
+                Some(number) => number,
+                None => {
+                    let number = Subjects::insert(&mut tx, &held.key).await.map_err(failed())?;
+                    numbers.push((index, number));
+                    number
+                }
+            };
+            let (shard, at) = place(number);
+            for (second, sums) in &held.seconds {
+                for (buckets, (length_s, floor)) in rows.iter_mut().zip(floors.iter()) {
+                    let bucket = bucket(*second, length_s);
+                    if bucket >= floor {
+                        buckets.entry(bucket).or_default().entry(shard).or_default().push((at, sums));
+                    }
+                }
+            }
+        }
+        for (buckets, length_s) in rows.into_iter().zip(RESOLUTIONS) {
+            for (bucket, shards) in buckets {
+                self.add(&mut tx, codec, (length_s, bucket), shards).await?;
+            }
+        }
+        save(&mut tx, to).await.map_err(failed())?;
+        drop(pending);
+        let mut pending = rollups.pending.write().await;
+        tx.commit().await.map_err(failed())?;
+        connection.committed();
+        pending.written(&numbers);
+        Ok(())
+    }
+
+    /// Adds to the rows of one bucket.
+    async fn add(
+        &self,
+        tx: &mut SqliteConnection,
+        codec: &mut Codec,
+        (length_s, bucket_s): (u32, i64),
+        shards: BTreeMap<i64, Vec<(u8, &Sums)>>,
+    ) -> Result<(), StoreError> {
+        let failed = || self.inner.history.failed("write rollups");
+        let stored: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as(BUCKET).bind(length_s).bind(bucket_s).fetch_all(&mut *tx).await.map_err(failed())?;
+        for (shard, sums) in shards {
+            let mut row = match stored.binary_search_by_key(&shard, |(shard, _)| *shard) {
+                // What cannot be read is lost; standing still for it would lose what comes as well.
+                Ok(index) => codec.decode(&stored[index].1).unwrap_or_else(|why| {
+                    let what = super::name(length_s, bucket_s, shard);
+                    tracing::error!("{what} is corrupt and begun anew: {why}");
+                    Row::default()
+                }),
+                Err(_) => Row::default(),
+            };
+            for (at, sums) in sums {
+                row.merge(at, sums);
+            }
+            let query = match codec.encode(&row) {
+                Some(bytes) => sqlx::query(
+                    "INSERT INTO rollup (resolution_s, bucket_s, shard, sums)
+                     VALUES (?, ?, ?, ?)
+                     ON CONFLICT (resolution_s, bucket_s, shard) DO UPDATE SET sums = excluded.sums",
+                )
+                .bind(length_s)
+                .bind(bucket_s)
+                .bind(shard)
+                .bind(bytes),
+                None => sqlx::query("DELETE FROM rollup WHERE resolution_s = ? AND bucket_s = ? AND shard = ?")
+                    .bind(length_s)
+                    .bind(bucket_s)
+                    .bind(shard),
+            };
+            query.execute(&mut *tx).await.map_err(failed())?;
+        }
+        Ok(())
+    }
 }
 
-async fn write_sums(tx: &mut SqliteConnection, place: Place, [first, second]: &Sums) -> Result<(), sqlx::Error> {
-    let query = if place.edge {
-        sqlx::query(
-            "INSERT INTO edge_rollup (resolution_s, bucket_s, subject, caller, callee)
-             VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (resolution_s, bucket_s, subject) DO UPDATE SET caller = excluded.caller, callee = excluded.callee",
-        )
-    } else {
-        sqlx::query(
-            "INSERT INTO node_rollup (resolution_s, bucket_s, subject, served)
-             VALUES (?, ?, ?, ?)
-             ON CONFLICT (resolution_s, bucket_s, subject) DO UPDATE SET served = excluded.served",
-        )
-    };
-    let query = query.bind(place.resolution_s).bind(place.bucket_s).bind(place.subject).bind(encode(first));
-    let query = if place.edge { query.bind(encode(second)) } else { query };
-    query.execute(tx).await?;
+async fn save(tx: &mut SqliteConnection, place: Place) -> Result<(), sqlx::Error> {
+    let watermark = place.watermark.unwrap_or_default();
+    sqlx::query(
+        "INSERT INTO projection (one, segment, block, settled_ns)
+         VALUES (1, ?, ?, ?)
+         ON CONFLICT (one) DO UPDATE SET
+             segment = excluded.segment, block = excluded.block, settled_ns = excluded.settled_ns",
+    )
+    .bind(watermark.segment)
+    .bind(watermark.block as i64)
+    .bind(place.settled_ns)
+    .execute(tx)
+    .await?;
     Ok(())
+}
+
+async fn written(history: &Database) -> Result<Place, StoreError> {
+    let row: Option<(u32, i64, i64)> =
+        sqlx::query_as("SELECT segment, block, settled_ns FROM projection WHERE one = 1")
+            .fetch_optional(&mut *history.reader().await?)
+            .await
+            .map_err(history.failed("read how far rollups are"))?;
+    Ok(row.map_or_else(Place::default, |(segment, block, settled_ns)| Place {
+        watermark: Some(Watermark { segment, block: block as u64 }),
+        settled_ns,
+    }))
+}
+
+/// Where the projector has come to, as it is written: what it holds in memory lies behind.
+pub(crate) async fn projected(history: &Database) -> Result<Option<Watermark>, StoreError> {
+    Ok(written(history).await?.watermark)
 }

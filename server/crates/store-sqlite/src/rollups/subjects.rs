@@ -1,5 +1,8 @@
 //! Nodes and edges by number.
 
+use std::sync::RwLock;
+
+use rustc_hash::FxHashMap;
 use spillway_model::{
     identity::{NodeKey, NodeKind, ServiceKey},
     observation::{EdgeKey, Protocol},
@@ -12,6 +15,9 @@ pub(crate) enum SubjectKey {
     Node(NodeKey),
     Edge(EdgeKey),
 }
+
+/// Rows that one statement reads.
+const SUBJECTS_AT_A_TIME: i64 = 10_000;
 
 /// The protocol of a node's row.
 const NO_PROTOCOL: i64 = -1;
@@ -89,25 +95,70 @@ impl Subjects {
         .await
     }
 
-    /// What a number stands for; `None` when there is none or a newer program named it.
-    pub(crate) async fn read(connection: &mut SqliteConnection, id: i64) -> Result<Option<SubjectKey>, sqlx::Error> {
-        type Row = (i64, String, String, String, i64, String, String, String, i64);
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT kind, environment, namespace, name, target_kind, target_environment, target_namespace, target_name, protocol
+    /// Numbers behind `after` and what they stand for; those that only a newer program understands are left out.
+    async fn read(
+        connection: &mut SqliteConnection,
+        after: i64,
+    ) -> Result<Vec<(i64, Option<SubjectKey>)>, sqlx::Error> {
+        type Row = (i64, i64, String, String, String, i64, String, String, String, i64);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, kind, environment, namespace, name,
+                 target_kind, target_environment, target_namespace, target_name, protocol
              FROM subject
-             WHERE id = ?",
+             WHERE id > ?
+             ORDER BY id
+             LIMIT ?",
         )
-        .bind(id)
-        .fetch_optional(connection)
+        .bind(after)
+        .bind(SUBJECTS_AT_A_TIME)
+        .fetch_all(connection)
         .await?;
-        Ok(row.and_then(|row| {
-            let source = node(row.0, &row.1, &row.2, &row.3)?;
-            if row.8 == NO_PROTOCOL {
+        let key = |row: &Row| {
+            let source = node(row.1, &row.2, &row.3, &row.4)?;
+            if row.9 == NO_PROTOCOL {
                 return Some(SubjectKey::Node(source));
             }
-            let protocol = Protocol::from_number(u8::try_from(row.8).ok()?)?;
-            Some(SubjectKey::Edge(EdgeKey { source, target: node(row.4, &row.5, &row.6, &row.7)?, protocol }))
-        }))
+            let protocol = Protocol::from_number(u8::try_from(row.9).ok()?)?;
+            Some(SubjectKey::Edge(EdgeKey { source, target: node(row.5, &row.6, &row.7, &row.8)?, protocol }))
+        };
+        Ok(rows.iter().map(|row| (row.0, key(row))).collect())
+    }
+}
+
+/// What numbers stand for. As many as there are rows: the cardinality cap of the topology bounds it.
+#[derive(Default)]
+pub(crate) struct SubjectCache(RwLock<Known>);
+
+#[derive(Default)]
+struct Known {
+    keys: FxHashMap<i64, SubjectKey>,
+    /// Everything up to this number was read. Numbers only grow, and never mean something else.
+    through: i64,
+}
+
+impl SubjectCache {
+    /// Reads what is not known yet, up to a number.
+    pub(crate) async fn fill(&self, connection: &mut SqliteConnection, through: i64) -> Result<(), sqlx::Error> {
+        loop {
+            let after = self.0.read().expect("no panic while it was held").through;
+            if after >= through {
+                return Ok(());
+            }
+            let rows = Subjects::read(connection, after).await?;
+            let more = rows.len() as i64 == SUBJECTS_AT_A_TIME;
+            let mut known = self.0.write().expect("no panic while it was held");
+            known.through = known.through.max(rows.last().map_or(after, |(number, _)| *number));
+            known.keys.extend(rows.into_iter().filter_map(|(number, key)| Some((number, key?))));
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What each of these stands for, for as many as are known.
+    pub(crate) fn names<T>(&self, of: impl Iterator<Item = (i64, T)>) -> Vec<(SubjectKey, T)> {
+        let known = self.0.read().expect("no panic while it was held");
+        of.filter_map(|(number, of)| Some((known.keys.get(&number)?.clone(), of))).collect()
     }
 }
 

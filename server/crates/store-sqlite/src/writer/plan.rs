@@ -40,6 +40,7 @@ pub(super) struct Plan {
 }
 
 /// What a block is made of.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) batches: Vec<Arc<SpanBatch>>,
     pub(super) digests: Vec<RequestDigest>,

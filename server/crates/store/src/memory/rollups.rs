@@ -4,17 +4,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use spillway_model::{
     identity::NodeKey,
-    observation::{Aggregate, EdgeKey, Side, Subject},
+    observation::{Aggregate, EdgeKey, Observation, Side, Subject},
 };
 
-use super::MemoryStore;
+use super::{MemoryStore, State};
 use crate::{
-    EdgeAggregate, NodeAggregate, ProjectProgress, Projection, Projector, RollupPoint, RollupReader, SpanReader,
-    StoreError, TopologyRollup,
+    EdgeAggregate, NodeAggregate, ProjectProgress, Projection, Projector, RollupBounds, RollupPoint, RollupReader,
+    RollupRetention, SpanReader, StoreError, TopologyRollup,
 };
 
 /// The finest buckets that engines keep: facts of one bucket are not told apart.
-const BUCKET_S: i64 = 10;
+const BUCKET_S: i64 = 1;
 /// A fact further ahead of its arrival is not summed up.
 const FUTURE_NS: i64 = 3_600 * 1_000_000_000;
 
@@ -40,6 +40,16 @@ impl MemoryStore {
             RollupPoint { at_s, length_s: step_s, aggregate: self.sum(subject, at_s, to_s) }
         });
         points.filter(|point| !point.aggregate.is_empty()).collect()
+    }
+}
+
+impl State {
+    /// Keeps a fact, unless it lies far in the future or was forgotten.
+    fn keep(&mut self, fact: Observation, now_ns: i64) {
+        let is_near = i64::try_from(fact.at_ns).is_ok_and(|at| at <= now_ns.saturating_add(FUTURE_NS));
+        if is_near && bucket_s(fact.at_ns) >= self.rollups_from_s {
+            self.observations.push(fact);
+        }
     }
 }
 
@@ -97,15 +107,22 @@ impl Projector for MemoryStore {
         let batches = self.replay(before, span_limit).await?;
         let mut state = self.state();
         for batch in &batches {
-            projection.observe(&batch.batch, batch.received_at_ns, &mut |fact| {
-                if i64::try_from(fact.at_ns).is_ok_and(|at| at <= batch.received_at_ns.saturating_add(FUTURE_NS)) {
-                    state.observations.push(fact);
-                }
-            });
+            projection.observe(&batch.batch, batch.received_at_ns, &mut |fact| state.keep(fact, batch.received_at_ns));
             state.projected = Some(batch.at);
         }
         let caught_up = state.projected == state.log.last().map(|committed| committed.at);
         Ok(ProjectProgress { watermark: state.projected, batches: batches.len(), caught_up })
+    }
+
+    async fn settle(&self, projection: &mut dyn Projection, now_ns: i64) -> Result<(), StoreError> {
+        let mut state = self.state();
+        projection.settle(now_ns, &mut |fact| state.keep(fact, now_ns));
+        state.settled_ns = state.settled_ns.max(now_ns);
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn warm(&self, projection: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
@@ -116,6 +133,21 @@ impl Projector for MemoryStore {
         for committed in past.iter().filter(|committed| committed.received_at_ns >= from) {
             projection.observe(&committed.batch, committed.received_at_ns, &mut |_| {});
         }
+        if state.settled_ns > 0 {
+            projection.settle(state.settled_ns, &mut |_| {});
+        }
         Ok(())
+    }
+}
+
+impl RollupRetention for MemoryStore {
+    /// Facts answer at any resolution: they go when the coarsest bound has passed them.
+    async fn expire_rollups(&self, before: RollupBounds) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let had = state.observations.len();
+        state.rollups_from_s = state.rollups_from_s.max(before.minutes);
+        let from_s = state.rollups_from_s;
+        state.observations.retain(|fact| bucket_s(fact.at_ns) >= from_s);
+        Ok((had - state.observations.len()) as u64)
     }
 }
