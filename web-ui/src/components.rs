@@ -8,6 +8,7 @@ pub mod demo_panel;
 pub mod drop_zone;
 pub mod edge_panel;
 pub mod environment_select;
+pub mod filter_box;
 pub mod help;
 pub mod icon;
 pub mod incident_bar;

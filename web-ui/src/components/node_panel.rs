@@ -228,6 +228,7 @@ fn failed_traces(address: Address, who: Memo<Option<(String, String, NodeKind)>>
     let search = move || {
         let (service, environment, kind) = who.get()?;
         (kind == NodeKind::Service).then(|| TraceSearch {
+            filter: String::new(),
             environment: Some(environment),
             service,
             operation: String::new(),

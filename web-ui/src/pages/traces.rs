@@ -4,7 +4,7 @@ use crate::markup::{Markup, view};
 use leptos::{prelude::*, task::spawn_local};
 use spillway_api::{OperationList, TraceList};
 use spillway_view::{
-    format, order,
+    filter, format, order,
     query::Query,
     range::Range,
     scope::Environment,
@@ -14,7 +14,7 @@ use web_sys::SubmitEvent;
 
 use crate::{
     api::{self, Failure},
-    components::{icon::icon, states, trace_row::trace_row},
+    components::{filter_box::filter_box, icon::icon, states, trace_row::trace_row},
     state::{Address, Every, Live, Remote, address::Step, clock, load},
 };
 
@@ -60,7 +60,16 @@ pub fn traces() -> Markup {
             busy.try_set(false);
         });
     };
+    let slip = Signal::derive(move || {
+        let refused = first.remote.with(|remote| match remote {
+            Remote::Failed(Failure::Refused(problem)) => Some(problem.clone()),
+            _ => None,
+        });
+        refused.and_then(|problem| search.with(|search| filter::slip(&search.filter, &problem)))
+    });
     let list = move || match first.remote.get() {
+        // It is said under the box.
+        Remote::Failed(_) if slip.with(Option::is_some) => Markup::Nothing,
         Remote::Loading => states::skeleton(10),
         Remote::Failed(failure) => states::failed(&failure, move || first.reload()),
         Remote::Ready(page) | Remote::Stale(page, _) => {
@@ -77,6 +86,7 @@ pub fn traces() -> Markup {
     view! {
         <main class="page" data-page="traces">
             <div class="page__main page__main--padded">
+                {filter_box(Signal::derive(move || search.with(|search| search.filter.clone())), slip, move |text| address.set(Step::Push, "q", Some(text.trim())))}
                 {search_form(live, address, search, Callback::new(move |()| { more.set(More::default()); first.reload(); }))}
                 {list}
             </div>
@@ -95,6 +105,9 @@ fn results(
     let last = pages.last();
     let next = last.and_then(|page| page.next_cursor.clone());
     let complete = last.is_none_or(|page| page.complete);
+    let effort = filter::effort(&pages);
+    let reached = last.and_then(|page| page.reached).map(|at| format!(", back to {}", clock::time(at)));
+    let effort = format!(" · {effort}{}", reached.unwrap_or_default());
     // A trace that got a span between two pages may come twice.
     let traces =
         order::first_of_each(pages.into_iter().flat_map(|page| page.traces).collect(), |trace| &trace.trace_id);
@@ -130,7 +143,7 @@ fn results(
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <p class="traces__foot"><span role="status">{note}</span> {button} {failure.map(|failure| view! { <span class="problem" role="alert">{failure.to_string()}</span> })}</p>
+        <p class="traces__foot"><span role="status">{note}{effort}</span> {button} {failure.map(|failure| view! { <span class="problem" role="alert">{failure.to_string()}</span> })}</p>
     }
 }
 
@@ -146,7 +159,7 @@ fn nothing(complete: bool, search: TraceSearch, go_on: Option<Markup>, address: 
     if search.narrows() {
         let clear = move |_| {
             address.change(Step::Push, |query| {
-                for key in ["service", "operation", "status", "min", "max"] {
+                for key in ["q", "service", "operation", "status", "min", "max"] {
                     query.set(key, None);
                 }
             });

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod breakers;
 pub mod chart;
 pub mod decision;
+pub mod filter;
 pub mod format;
 pub mod incident;
 pub mod map;

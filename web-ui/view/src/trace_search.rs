@@ -12,6 +12,8 @@ pub const PAGE: u32 = 50;
 pub struct TraceSearch {
     /// Environment; `None` for all.
     pub environment: Option<String>,
+    /// Conditions in the filter language.
+    pub filter: String,
     /// Service that takes part.
     pub service: String,
     /// Operation of that service.
@@ -34,6 +36,7 @@ impl TraceSearch {
         let status = text("status");
         Self {
             environment,
+            filter: text("q"),
             service: text("service"),
             operation: text("operation"),
             status: if ["error", "ok", "unset"].contains(&status.as_str()) { status } else { String::new() },
@@ -46,6 +49,7 @@ impl TraceSearch {
     /// Writes itself into the page's URL, leaving the other parts alone.
     pub fn set(&self, query: &mut Query) {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        query.set("q", some(&self.filter).as_deref());
         query.set("service", some(&self.service).as_deref());
         query.set("operation", some(&self.operation).as_deref());
         query.set("status", some(&self.status).as_deref());
@@ -58,6 +62,7 @@ impl TraceSearch {
     pub fn request(&self, now: Timestamp, cursor: Option<&str>, limit: u32) -> String {
         let (from, to) = self.range.bounds(now);
         let mut query = Query::new()
+            .with_some("q", Some(&self.filter))
             .with_some("service", Some(&self.service))
             .with_some("operation", Some(&self.operation))
             .with_some("status", Some(&self.status))
@@ -75,7 +80,8 @@ impl TraceSearch {
 
     /// True when something beyond the time is asked for, so that "clear the filter" can help an empty list.
     pub fn narrows(&self) -> bool {
-        !self.service.is_empty()
+        !self.filter.is_empty()
+            || !self.service.is_empty()
             || !self.operation.is_empty()
             || !self.status.is_empty()
             || self.min_duration_ms.is_some()
@@ -89,8 +95,9 @@ mod tests {
 
     #[test]
     fn a_search_survives_the_url_and_becomes_a_request() {
-        let query =
-            Query::parse("env=production&service=checkout&operation=POST%20/pay&status=error&min=500&last=15m&sel=x");
+        let query = Query::parse(
+            "env=production&q=a%3Db&service=checkout&operation=POST%20/pay&status=error&min=500&last=15m&sel=x",
+        );
         let search = TraceSearch::from_query(&query, Some("production".into()));
 
         let mut again = Query::parse("sel=x");
@@ -100,7 +107,7 @@ mod tests {
         assert_eq!(again.get("sel"), Some("x"));
         assert_eq!(
             search.request(Timestamp::from_unix_ms(900_000), Some("c 1"), 50),
-            "/api/v1/traces?service=checkout&operation=POST%20/pay&status=error&min_duration_ms=500&from=1970-01-01T00:00:00Z&limit=50&cursor=c%201&environment=production"
+            "/api/v1/traces?q=a%3Db&service=checkout&operation=POST%20/pay&status=error&min_duration_ms=500&from=1970-01-01T00:00:00Z&limit=50&cursor=c%201&environment=production"
         );
         assert!(search.narrows());
     }
