@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::{
-    batch::{SpanBatch, StrId},
+    batch::{SpanBatch, SpanKind, StrId},
     identity::{NodeKind, ServiceKey},
     observation::{EdgeKey, Measurement, Observation, Side, Subject},
 };
@@ -186,6 +186,7 @@ impl Pairer {
         self.expire_by_subject(now_ns, emit);
         self.make_room(batch.len());
         self.begin(batch);
+        self.fetch(batch);
         for span in 0..batch.len() {
             self.take(batch, span);
         }
@@ -232,6 +233,20 @@ impl Pairer {
             let name = if resource.service == StrId::EMPTY { "unknown_service" } else { batch.str(resource.service) };
             self.services.push(self.names.sender(scope, name, self.now_ns));
         }
+    }
+
+    /// Has the memory fetched that the spans of a batch need: waiting for it, one place after the other, was a fifth of the time of pairing.
+    fn fetch(&self, batch: &SpanBatch) {
+        let spans = &batch.spans;
+        let mut known = 0usize;
+        for (span, kind) in spans.kind.iter().enumerate() {
+            if *kind != SpanKind::Internal {
+                let (trace, parent) = (spans.trace_id[span], spans.parent_id[span]);
+                known += usize::from(self.pending.may_hold(&(trace, spans.span_id[span])));
+                known += usize::from(self.pending.may_hold(&(trace, parent)));
+            }
+        }
+        std::hint::black_box(known);
     }
 
     /// Says a fact: `sign` is 1, or -1 to take it back.

@@ -269,6 +269,14 @@ impl Pending {
         self.find_hashed(key, self.half_hash(key))
     }
 
+    /// True when there is a slot of that hash. Asked for all spans of a batch before they are taken in, it fetches what [`Self::slot`] will need
+    /// from memory while the next one is already looked for: these tables are far larger than the processor's caches.
+    pub(super) fn may_hold(&self, key: &SpanKey) -> bool {
+        let hash = self.half_hash(key);
+        let same = |place: &Place| place.hash == hash && self.slots.get(place.slot).is_some();
+        self.index.find(Place::spread(hash), same).is_some()
+    }
+
     fn half_hash(&self, key: &SpanKey) -> u32 {
         (self.hasher.of(key) >> 32) as u32
     }
