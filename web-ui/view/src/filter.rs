@@ -92,7 +92,7 @@ mod tests {
         };
 
         let slip_of = |pointer| slip("é=1 status=eror a=2", &problem(pointer));
-        let slip = slip_of("q#char=11,15").unwrap();
+        let slip = slip_of("q#char=11,15").expect("the server names the place");
 
         assert_eq!((slip.before.as_str(), slip.wrong.as_str(), slip.behind.as_str()), ("é=1 status=", "eror", " a=2"));
         assert_eq!(slip_of("limit"), None);
