@@ -5,7 +5,6 @@
 //! process concerned, as the kernel counts them. How each figure comes about stands in docs/PERFORMANCE.md.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made must fail")]
-#![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::{
     io::Write as _,
@@ -101,6 +100,7 @@ pub(crate) struct Content {
 /// All that was measured.
 pub(crate) struct Measured {
     pub content: Content,
+    pub small_content: Content,
     pub trial: Ingested,
     pub events_ms: Vec<f64>,
     pub top: Ingested,
@@ -194,7 +194,7 @@ async fn measure(bench: &Bench, spans: u64, progress: &mut Progress) -> Measured
     let events_ms = live::event_to_frame(&server, EVENTS).await;
     drop(server);
     progress.step("the stream alone");
-    let content = content(bench.top_plan(spans, rate));
+    let top_content = content(bench.top_plan(spans, rate));
 
     let (server, top) = bench.ingest(bench.top_plan(spans, rate), Encoding::Plain, progress).await;
     progress.step("questions");
@@ -220,7 +220,24 @@ async fn measure(bench: &Bench, spans: u64, progress: &mut Progress) -> Measured
     let (server, small) =
         bench.ingest(bench.slow_plan((spans / 8).clamp(50_000, SIDE)), Encoding::Plain, progress).await;
     queries::counts(&server, &small.oracle).await;
-    Measured { content, trial, events_ms, top, hot, cold, slow_search, attribute, syncs_ms, paced, gzip, small }
+    drop(server);
+    progress.step("the stream of few spans alone");
+    let small_content = content(small.plan);
+    Measured {
+        content: top_content,
+        small_content,
+        trial,
+        events_ms,
+        top,
+        hot,
+        cold,
+        slow_search,
+        attribute,
+        syncs_ms,
+        paced,
+        gzip,
+        small,
+    }
 }
 
 impl Beside {

@@ -2,11 +2,13 @@
 
 use std::{
     io::{BufWriter, Read as _},
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
 use super::{
@@ -95,7 +97,8 @@ impl Engine {
             .stderr(std::fs::File::create(&complaints).map_err(|error| error.to_string())?)
             .spawn()
             .map_err(|error| format!("cannot start python: {error}"))?;
-        let _deadline = Deadline::new(child.id(), Duration::from_secs(300 + plan.spans / 15_000));
+        let longest = Duration::from_secs(300 + plan.spans / 15_000);
+        let _deadline = Deadline::new(child.id(), longest);
         let input = BufWriter::with_capacity(1 << 20, child.stdin.take().expect("it was asked for"));
         let fed = columns::feed(Stream::new(plan), input, |spans| {
             progress.at(&format!("{} of {} spans", grouped(spans as f64), grouped(plan.spans as f64)));
@@ -108,6 +111,9 @@ impl Engine {
             .read_to_string(&mut answer)
             .map_err(|error| error.to_string())?;
         let status = child.wait().map_err(|error| error.to_string())?;
+        if status.signal() == Some(Signal::KILL.as_raw()) {
+            return Err(format!("killed: it took longer than {} s, or memory ran out", longest.as_secs()));
+        }
         if !status.success() {
             let complaints = std::fs::read_to_string(complaints).unwrap_or_default();
             return Err(format!("{status}: {}", complaints.lines().last().unwrap_or("it said nothing")));
@@ -159,8 +165,8 @@ impl Deadline {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             let over = wait.recv_timeout(longest) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-            if over && let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            if over && let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
             }
         });
         Self { _done: done }

@@ -25,6 +25,15 @@ impl Verdict {
     pub fn when(met: bool) -> Self {
         if met { Self::Met } else { Self::Missed }
     }
+
+    /// One part that is missed decides; one that could not be measured leaves it open.
+    pub fn of_all<const N: usize>(parts: [Option<bool>; N]) -> Self {
+        match parts {
+            _ if parts.contains(&Some(false)) => Self::Missed,
+            _ if parts.contains(&None) => Self::Open,
+            _ => Self::Met,
+        }
+    }
 }
 
 /// Everything that was measured.
