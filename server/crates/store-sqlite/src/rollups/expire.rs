@@ -95,3 +95,40 @@ async fn give_back(history: &Database) -> Result<(), StoreError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use crate::{OpenOptions, Synchronous};
+
+    use super::*;
+
+    /// Rows of incompressible bytes, 4 kB each.
+    async fn fill(store: &SqliteStore, rows: i64) {
+        let mut connection = store.inner.history.writer.lock().await;
+        sqlx::query(
+            "WITH RECURSIVE bucket (at) AS (VALUES (0) UNION ALL SELECT at + 1 FROM bucket WHERE at + 1 < ?)
+             INSERT INTO rollup (resolution_s, bucket_s, shard, sums) SELECT 1, at, 0, randomblob(4000) FROM bucket",
+        )
+        .bind(rows)
+        .execute(connection.statement())
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_forgotten_gives_its_room_back_to_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = OpenOptions { synchronous: Synchronous::Off, ..OpenOptions::default() };
+        let (store, _writer) = SqliteStore::open(dir.path(), options).await.unwrap();
+        fill(&store, 5_000).await;
+
+        let rows = store.expire_rollups(RollupBounds { seconds: 4_900, tens: 0, minutes: 0 }).await.unwrap();
+
+        assert_eq!(rows, 4_900);
+        store.close().await;
+        let bytes = std::fs::metadata(dir.path().join("history.db")).unwrap().len();
+        // What stays, and the pages that are kept for what comes next.
+        assert!(bytes < (100 + PAGES_KEPT as u64 + 300) * 4_096, "{bytes} bytes of 20,000,000 are left");
+    }
+}
