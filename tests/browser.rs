@@ -3,6 +3,7 @@
 mod boots;
 mod empty;
 mod files;
+mod filter;
 mod gestures;
 mod sign_in;
 mod tour;

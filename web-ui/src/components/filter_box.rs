@@ -32,7 +32,7 @@ pub fn filter_box(text: Signal<String>, slip: Signal<Option<Slip>>, set: impl Fn
         <div class="search__filter">
             <label class="field">
                 <span class="field__label">"filter"</span>
-                <input data-testid="trace-filter" list="filter-choices" placeholder="http.route=/pay/{id} duration>250ms -region=eu" autocomplete="off" autocapitalize="off" spellcheck="false" aria-describedby="filter-problem" prop:value=move || text.get() on:focus:target=move |event| typed.set(Some(event.target().value())) on:input:target=move |event| typed.set(Some(event.target().value())) on:change:target=move |event| set(event.target().value()) />
+                <input data-filter data-testid="trace-filter" list="filter-choices" placeholder="http.route=/pay/{id} duration>250ms -region=eu" autocomplete="off" autocapitalize="off" spellcheck="false" aria-describedby="filter-problem" prop:value=move || text.get() on:focus:target=move |event| typed.set(Some(event.target().value())) on:input:target=move |event| typed.set(Some(event.target().value())) on:change:target=move |event| set(event.target().value()) />
             </label>
             <datalist id="filter-choices">{options}</datalist>
             {problem}

@@ -244,7 +244,7 @@ fn search_form(live: Live, address: Address, search: Memo<TraceSearch>, reload: 
         <form class="search" role="search" aria-label="Search traces" on:submit=submit>
             <label class="field">
                 <span class="field__label">"service"</span>
-                <input data-filter data-testid="trace-service" list="services" placeholder="any" autocomplete="off" spellcheck="false" prop:value=move || search.with(|search| search.service.clone()) on:change:target=move |event| set("service", event.target().value()) />
+                <input data-testid="trace-service" list="services" placeholder="any" autocomplete="off" spellcheck="false" prop:value=move || search.with(|search| search.service.clone()) on:change:target=move |event| set("service", event.target().value()) />
             </label>
             <datalist id="services">{move || options(services.get())}</datalist>
             <label class="field field--wide">
