@@ -79,11 +79,12 @@ async fn statements_on_segments_use_their_indexes() {
     assert!(spillway_store::Writer::commit(&mut writer, &[write]).await.remove(0).is_ok());
     let segment = store.inner.catalogue.fresh().pop().unwrap();
     let mut connection = segment.reader().await.unwrap().unwrap();
-    let cases: [(&str, &[&str]); 6] = [
+    let cases: [(&str, &[&str]); 7] = [
         (search::walk::WALK, &["block_by_start"]),
         (replay::LOG, &["INTEGER PRIMARY KEY (rowid>?)"]),
         (replay::ARRIVED, &["block_by_arrival (received_at_ns>?)"]),
         (segment::runs::LOOK_UP, &["PRIMARY KEY (run=? AND first_hash<?)"]),
+        (search::listing::NEWEST, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
         (search::candidates::ASK, &["PRIMARY KEY (first_block=? AND slot=?)"]),
         (compact::HEADS, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
     ];
