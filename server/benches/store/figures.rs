@@ -260,13 +260,13 @@ fn rest(measured: &Measured, report: &mut Report) {
         "",
         Verdict::when(p99 <= 250.0),
     );
-    let trial = &measured.trial;
+    let top = &measured.top;
     report.row(
         "idle memory",
         "≤ 80 MB",
-        format!("{:.0} MB (started in {:.0} ms)", trial.idle_mb, trial.started.as_secs_f64() * 1e3),
+        format!("{:.0} MB (started in {:.0} ms)", top.idle_mb, top.started.as_secs_f64() * 1e3),
         "",
-        Verdict::when(trial.idle_mb <= 80.0),
+        Verdict::when(top.idle_mb <= 80.0),
     );
 }
 

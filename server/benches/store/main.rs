@@ -41,10 +41,13 @@ use queries::Cache;
 use report::Report;
 use runs::{Bench, Ingested};
 use sender::Encoding;
+use server::Server;
 use stream::{Plan, Stream};
 
 /// Spans that are sent first, to learn the rate.
 const TRIAL: u64 = 200_000;
+/// How densely they lie on the clock: about as fast as a machine can send them.
+const TRIAL_PER_S: f64 = 300_000.0;
 /// Spans of the runs beside the main one, at most: their figures do not depend on the amount.
 const SIDE: u64 = 1_000_000;
 /// Spans of which the stream's own figures are taken, at most.
@@ -101,7 +104,6 @@ pub(crate) struct Content {
 pub(crate) struct Measured {
     pub content: Content,
     pub small_content: Content,
-    pub trial: Ingested,
     pub events_ms: Vec<f64>,
     pub top: Ingested,
     pub hot: queries::Times,
@@ -129,10 +131,11 @@ async fn main() {
     let args = Args::parse();
     // Below cargo's target folder: on a disk, which the system's folder for temporary files need not be.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("bench");
-    let work = folder.join("work");
-    std::fs::create_dir_all(&work).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
+    // Of this run alone, gone with it.
+    let work = tempfile::tempdir_in(&folder).unwrap();
     let binary = args.server.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_spillway").into());
-    let bench = Bench { binary, work, seed: args.seed };
+    let bench = Bench { binary, work: work.path().to_owned(), seed: args.seed };
     let mut progress = Progress::new();
 
     let measured = measure(&bench, args.spans, &mut progress).await;
@@ -189,8 +192,11 @@ impl std::io::Write for Counting {
 }
 
 async fn measure(bench: &Bench, spans: u64, progress: &mut Progress) -> Measured {
-    let (server, trial) = bench.ingest(bench.top_plan(TRIAL.min(spans), 300_000.0), Encoding::Plain, progress).await;
-    let rate = trial.sent.spans as f64 / trial.sent.wall.as_secs_f64();
+    progress.step("a trial");
+    let server = Server::start(&bench.binary, &bench.work);
+    let plan = bench.top_plan(TRIAL.min(spans), TRIAL_PER_S);
+    let (sent, _) = bench.flat_out(&server, Encoding::Plain).stream(Stream::new(plan)).await;
+    let rate = sent.spans as f64 / sent.wall.as_secs_f64();
     let events_ms = live::event_to_frame(&server, EVENTS).await;
     drop(server);
     progress.step("the stream alone");
@@ -226,7 +232,6 @@ async fn measure(bench: &Bench, spans: u64, progress: &mut Progress) -> Measured
     Measured {
         content: top_content,
         small_content,
-        trial,
         events_ms,
         top,
         hot,
