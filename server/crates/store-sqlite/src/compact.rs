@@ -21,6 +21,7 @@ use crate::{
 mod merge;
 mod target;
 
+use merge::Merge;
 pub(crate) use target::Target;
 use target::{Codec, Damaged, Group, Sealed};
 
@@ -65,7 +66,10 @@ impl Compaction for SqliteStore {
         let inner = &self.inner;
         let result = match gather(inner, now_ns).await? {
             Some(batch) => compact(inner, &mut target, batch).await,
-            None => Ok(CompactProgress::default()),
+            None => {
+                tidy(inner, &mut target).await;
+                Ok(CompactProgress::default())
+            }
         };
         if result.is_err() {
             // What the connection has open is unknown; the file is opened anew.
@@ -78,6 +82,20 @@ impl Compaction for SqliteStore {
 
     fn uncompacted(&self) -> u64 {
         self.inner.catalogue.fresh().iter().map(|segment| segment.spans()).sum()
+    }
+}
+
+/// With nothing left to do, the log of the file that was written goes into it, and the projector's likewise: else an idle store takes the
+/// space of two logs more than it needs. A reader in the way costs nothing but the space: it is tried again after the next group.
+async fn tidy(inner: &Inner, target: &mut Compactor) {
+    let Some(written) = target.as_mut().filter(|target| target.has_log()) else { return };
+    let history = &inner.history;
+    let tidied = match written.checkpoint().await {
+        Ok(()) => history.checkpoint().await,
+        failed => failed,
+    };
+    if let Err(error) = tidied {
+        tracing::debug!("a log is not checkpointed yet: {error}");
     }
 }
 
@@ -261,13 +279,12 @@ fn rewrite(codec: &mut Codec, stored: Vec<Stored>) -> Result<Rewritten, StoreErr
             }
         }
     }
-    let merged = merge::merge(&batches);
-    drop(batches);
+    let merge = Merge::of(&batches);
     let failed = |error: BlockError| StoreError::Io { action: "encode a block".into(), source: Box::new(error) };
-    let blocks: Result<Vec<_>, _> = merged.blocks.iter().map(|batch| codec.seal(batch).map_err(failed)).collect();
+    let blocks: Result<Vec<_>, _> = merge.blocks().map(|batch| codec.seal(&batch).map_err(failed)).collect();
     let mut blocks = blocks?;
     let filters = Codec::filters(&mut blocks);
-    Ok(Rewritten { blocks, filters, damaged, repeats: merged.repeats })
+    Ok(Rewritten { blocks, filters, damaged, repeats: merge.repeats })
 }
 
 /// Deletes files of the log that compaction has taken over, also the one that is written when nothing is left in it: its space returns,

@@ -93,9 +93,15 @@ impl WriterConnection {
         &mut self.connection
     }
 
+    /// Moves the log into the file and empties it, as far as readers let it.
+    pub(crate) async fn checkpoint(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     /// Moves the log into the file and closes it.
     pub(crate) async fn close(mut self) -> Result<(), sqlx::Error> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await?;
+        self.checkpoint().await?;
         self.connection.close().await
     }
 }

@@ -38,6 +38,11 @@ impl Database {
         self.readers.acquire().await.map_err(error::sql(format!("open {} for reading", self.path.display())))
     }
 
+    /// Moves the log into the file.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.writer.lock().await.checkpoint().await.map_err(self.failed("checkpoint"))
+    }
+
     /// `what` completes "cannot … in history.db".
     pub(crate) fn failed(&self, what: &str) -> impl FnOnce(sqlx::Error) -> StoreError {
         error::sql(format!("{what} in {}", self.path.display()))

@@ -18,16 +18,8 @@ const MOST_SLOTS: usize = 1 << 16;
 const OPERATION_KEY: &str = "\0operation";
 
 /// Odd constants that choose a bit of each word; those of Parquet's specification.
-const SALT: [u32; 8] = [
-    0x47b6_137b,
-    0x4497_4d91,
-    0x8824_ad5b,
-    0xa2b7_289d,
-    0x7054_95c7,
-    0x2df1_424b,
-    0x9efc_4947,
-    0x5c6b_fb31,
-];
+const SALT: [u32; 8] =
+    [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 
 /// The token of a span's name.
 pub fn operation_token(name: &str) -> u64 {
@@ -146,9 +138,7 @@ mod tests {
 
     #[test]
     fn what_a_block_does_not_have_is_mostly_denied() {
-        let blocks: Vec<Vec<u64>> = (0..8)
-            .map(|block| tokens(&generate::realistic_batch(block, 1_000)))
-            .collect();
+        let blocks: Vec<Vec<u64>> = (0..8).map(|block| tokens(&generate::realistic_batch(block, 1_000))).collect();
         let group = FilterGroup::of(&blocks);
 
         let absent = 20_000_u64;

@@ -18,72 +18,79 @@ struct Row {
     span: u32,
 }
 
-/// What comes out.
-pub(super) struct Merged {
-    /// One batch a block, newest traces last.
-    pub(super) blocks: Vec<SpanBatch>,
-    /// Spans that were left out because they had come before.
+/// Which spans go where, before any is copied.
+pub(super) struct Merge<'a> {
+    batches: &'a [SpanBatch],
+    rows: Vec<Row>,
+    /// Spans that are left out because they had come before.
     pub(super) repeats: u64,
 }
 
-/// Sorts by the first start of a trace, and within it by start: the order in which a person reads it, and in which times, parents and
-/// attributes of neighbours are most alike.
-pub(super) fn merge(batches: &[SpanBatch]) -> Merged {
-    let mut firsts: FxHashMap<TraceId, u64> = FxHashMap::default();
-    let mut seen: FxHashSet<(TraceId, SpanId, SpanKind)> = FxHashSet::default();
-    let mut rows = Vec::with_capacity(batches.iter().map(SpanBatch::len).sum());
-    let mut repeats = 0;
-    for (batch, index) in batches.iter().zip(0..) {
-        let columns = &batch.spans;
-        for span in 0..batch.len() {
-            let trace = columns.trace_id[span];
-            if !seen.insert((trace, columns.span_id[span], columns.kind[span])) {
-                repeats += 1;
-                continue;
+impl<'a> Merge<'a> {
+    /// Sorts by the first start of a trace, and within it by start: the order in which a person reads it, and in which times, parents and
+    /// attributes of neighbours are most alike.
+    pub(super) fn of(batches: &'a [SpanBatch]) -> Self {
+        let mut firsts: FxHashMap<TraceId, u64> = FxHashMap::default();
+        let mut seen: FxHashSet<(TraceId, SpanId, SpanKind)> = FxHashSet::default();
+        let mut rows = Vec::with_capacity(batches.iter().map(SpanBatch::len).sum());
+        let mut repeats = 0;
+        for (batch, index) in batches.iter().zip(0..) {
+            let columns = &batch.spans;
+            for span in 0..batch.len() {
+                let trace = columns.trace_id[span];
+                if !seen.insert((trace, columns.span_id[span], columns.kind[span])) {
+                    repeats += 1;
+                    continue;
+                }
+                let first = firsts.entry(trace).or_insert(u64::MAX);
+                *first = (*first).min(columns.start_ns[span]);
+                rows.push(Row { batch: index, span: span as u32 });
             }
-            let first = firsts.entry(trace).or_insert(u64::MAX);
-            *first = (*first).min(columns.start_ns[span]);
-            rows.push(Row { batch: index, span: span as u32 });
         }
+        rows.sort_by_cached_key(|row| {
+            let columns = &batches[row.batch as usize].spans;
+            let span = row.span as usize;
+            let trace = columns.trace_id[span];
+            (firsts[&trace], trace, columns.start_ns[span], columns.span_id[span], columns.kind[span])
+        });
+        Self { batches, rows, repeats }
     }
-    drop(seen);
-    let trace = |row: &Row| batches[row.batch as usize].spans.trace_id[row.span as usize];
-    rows.sort_by_cached_key(|row| {
-        let columns = &batches[row.batch as usize].spans;
-        let span = row.span as usize;
-        let trace = columns.trace_id[span];
-        (firsts[&trace], trace, columns.start_ns[span], columns.span_id[span], columns.kind[span])
-    });
-    drop(firsts);
 
-    let mut blocks = Vec::new();
-    let mut block = Block::new(batches.len());
-    for (place, row) in rows.iter().enumerate() {
-        let filled = block.builder.span_count();
-        let begins_trace = place > 0 && trace(&rows[place - 1]) != trace(row);
-        if filled >= MOST_SPANS_A_BLOCK || (filled >= SPANS_A_BLOCK && begins_trace) {
-            blocks.push(std::mem::replace(&mut block, Block::new(batches.len())).builder.finish());
+    /// One batch a block, in order; each is made when it is asked for, so that there is one at a time.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = SpanBatch> {
+        let mut rest = self.rows.as_slice();
+        std::iter::from_fn(move || {
+            let (block, behind) = rest.split_at(self.block_length(rest));
+            rest = behind;
+            (!block.is_empty()).then(|| self.copy(block))
+        })
+    }
+
+    fn trace(&self, row: &Row) -> TraceId {
+        self.batches[row.batch as usize].spans.trace_id[row.span as usize]
+    }
+
+    /// To the end of the trace that fills it.
+    fn block_length(&self, rows: &[Row]) -> usize {
+        if rows.len() <= SPANS_A_BLOCK {
+            return rows.len();
         }
-        let copied = &mut block.copied[row.batch as usize];
-        block.builder.copy_span(&batches[row.batch as usize], row.span as usize, copied, &mut block.distinct);
+        let last = self.trace(&rows[SPANS_A_BLOCK - 1]);
+        let most = rows.len().min(MOST_SPANS_A_BLOCK);
+        rows[SPANS_A_BLOCK..most]
+            .iter()
+            .position(|row| self.trace(row) != last)
+            .map_or(most, |more| SPANS_A_BLOCK + more)
     }
-    if block.builder.span_count() > 0 {
-        blocks.push(block.builder.finish());
-    }
-    Merged { blocks, repeats }
-}
 
-/// A block that is being filled.
-struct Block {
-    builder: SpanBatchBuilder,
-    copied: Vec<Copied>,
-    distinct: Distinct,
-}
-
-impl Block {
-    fn new(batches: usize) -> Self {
-        let copied = std::iter::repeat_with(Copied::default).take(batches).collect();
-        Self { builder: SpanBatchBuilder::new(), copied, distinct: Distinct::default() }
+    fn copy(&self, rows: &[Row]) -> SpanBatch {
+        let (mut builder, mut distinct) = (SpanBatchBuilder::new(), Distinct::default());
+        let mut copied: Vec<Copied> = std::iter::repeat_with(Copied::default).take(self.batches.len()).collect();
+        for row in rows {
+            let batch = row.batch as usize;
+            builder.copy_span(&self.batches[batch], row.span as usize, &mut copied[batch], &mut distinct);
+        }
+        builder.finish()
     }
 }
 
@@ -105,7 +112,7 @@ mod tests {
         /// Nothing is lost, nothing is there twice, and each span is as it was.
         #[test]
         fn every_span_is_there_once(batches in proptest::collection::vec(generate::wild_batch(30), 1..6)) {
-            let merged = merge(&batches);
+            let merge = Merge::of(&batches);
 
             let sorted = |mut spans: Vec<_>| { spans.sort_by_key(|span| format!("{span:?}")); spans };
             let mut seen = BTreeSet::new();
@@ -117,9 +124,9 @@ mod tests {
                     }
                 }
             }
-            let found: Vec<_> = merged.blocks.iter().flat_map(plain::spans).collect();
+            let found: Vec<_> = merge.blocks().flat_map(|block| plain::spans(&block)).collect();
             let all: usize = batches.iter().map(SpanBatch::len).sum();
-            prop_assert_eq!(merged.repeats as usize, all - found.len());
+            prop_assert_eq!(merge.repeats as usize, all - found.len());
             prop_assert_eq!(sorted(found), sorted(expected));
         }
     }
@@ -128,12 +135,13 @@ mod tests {
     fn a_trace_that_fits_is_in_one_block() {
         let batches: Vec<SpanBatch> = (0..20).map(|seed| generate::realistic_batch(seed % 4, 500)).collect();
 
-        let merged = merge(&batches);
+        let merge = Merge::of(&batches);
+        let merged: Vec<SpanBatch> = merge.blocks().collect();
 
-        assert!(merged.blocks.len() > 1 && merged.repeats > 0, "{} blocks", merged.blocks.len());
+        assert!(merged.len() > 1 && merge.repeats > 0, "{} blocks", merged.len());
         let mut blocks_of: FxHashMap<TraceId, BTreeSet<usize>> = FxHashMap::default();
         let mut spans_of: FxHashMap<TraceId, usize> = FxHashMap::default();
-        for (block, batch) in merged.blocks.iter().enumerate() {
+        for (block, batch) in merged.iter().enumerate() {
             for &trace in &batch.spans.trace_id {
                 blocks_of.entry(trace).or_default().insert(block);
                 *spans_of.entry(trace).or_default() += 1;
@@ -157,9 +165,9 @@ mod tests {
             })
             .collect();
 
-        let merged = merge(&many);
+        let merged: Vec<SpanBatch> = Merge::of(&many).blocks().collect();
 
-        assert!(merged.blocks.len() >= 2);
-        assert!(merged.blocks.iter().all(|block| block.len() <= MOST_SPANS_A_BLOCK));
+        assert!(merged.len() >= 2);
+        assert!(merged.iter().all(|block| block.len() <= MOST_SPANS_A_BLOCK));
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Target {
     /// On a blocking thread while blocks are encoded.
     codec: Option<Box<Codec>>,
     size_bytes: u64,
+    /// Something was written since the last checkpoint.
+    has_log: bool,
 }
 
 /// What encoding needs and keeps from block to block.
@@ -134,7 +136,7 @@ impl Target {
         let operations = OperationNumbers::load(connection.statement(), Table::Operation, &file).await?;
         let services = OperationNumbers::load(connection.statement(), Table::Service, &file).await?;
         let codec = Some(Box::new(Codec { encoder: Encoder::new(), names: Names { operations, services } }));
-        Ok(Self { segment, connection, codec, size_bytes })
+        Ok(Self { segment, connection, codec, size_bytes, has_log: true })
     }
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
@@ -197,6 +199,17 @@ impl Target {
                 }
             }
         }
+    }
+
+    pub(super) fn has_log(&self) -> bool {
+        self.has_log
+    }
+
+    /// Moves the log into the file.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.has_log = false;
+        let failed = error::sql(format!("checkpoint {}", self.segment.path.display()));
+        self.connection.checkpoint().await.map_err(failed)
     }
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {

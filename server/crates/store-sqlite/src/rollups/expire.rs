@@ -99,7 +99,7 @@ async fn give_back(history: &Database) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
-    use crate::{OpenOptions, Synchronous};
+    use crate::OpenOptions;
 
     use super::*;
 
@@ -119,8 +119,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_forgotten_gives_its_room_back_to_the_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let options = OpenOptions { synchronous: Synchronous::Off, ..OpenOptions::default() };
-        let (store, _writer) = SqliteStore::open(dir.path(), options).await.unwrap();
+        let (store, _writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
         fill(&store, 5_000).await;
 
         let rows = store.expire_rollups(RollupBounds { seconds: 4_900, tens: 0, minutes: 0 }).await.unwrap();

@@ -44,7 +44,9 @@ impl Table {
 
     fn insert(self) -> &'static str {
         match self {
-            Self::Operation => "INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)",
+            Self::Operation => {
+                "INSERT INTO operation (id, environment, namespace, service, name) VALUES (?, ?, ?, ?, ?)"
+            }
             Self::Service => "INSERT INTO service (id, environment, namespace, name) VALUES (?, ?, ?, ?)",
         }
     }
@@ -60,11 +62,7 @@ pub(crate) struct OperationNumbers {
 }
 
 impl OperationNumbers {
-    pub(crate) async fn load(
-        connection: &mut SqliteConnection,
-        table: Table,
-        file: &str,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn load(connection: &mut SqliteConnection, table: Table, file: &str) -> Result<Self, StoreError> {
         let rows: Vec<(i64, String, String, String, String)> = sqlx::query_as(table.select())
             .fetch_all(connection)
             .await

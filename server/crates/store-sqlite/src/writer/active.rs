@@ -37,7 +37,9 @@ impl Active {
         let mut connection = WriterConnection::open(&segment.path, Purpose::Blocks, synchronous).await?;
         let size_bytes =
             std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
-        let codec = Box::new(Codec::new(OperationNumbers::load(connection.statement(), Table::Operation, &segment.file()).await?));
+        let codec = Box::new(Codec::new(
+            OperationNumbers::load(connection.statement(), Table::Operation, &segment.file()).await?,
+        ));
         Ok(Self { segment, connection, codec: Some(codec), size_bytes })
     }
 
