@@ -12,7 +12,7 @@ use std::{
 #[derive(Clone, Copy, Default)]
 pub struct Space {
     pub all: u64,
-    /// Of it: databases of spans.
+    /// Of it: databases of spans, as they came and compacted.
     pub segments: u64,
     /// Of it: write-ahead logs, whose space is used again.
     pub logs: u64,
@@ -37,7 +37,7 @@ pub fn space(folder: &Path) -> Space {
         let name = path.to_string_lossy();
         if name.ends_with("-wal") {
             space.logs += bytes;
-        } else if name.contains("/segments/") {
+        } else if name.contains("/segments/") || name.contains("/fresh/") {
             space.segments += bytes;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{progress::Progress, server::Server};
+use super::{disk, progress::Progress, server::Server};
 
 /// Gauges of `/metrics` that say how much is left, and how much may be: one that the server does not have is not waited for.
 const ROLLUPS: Left = Left { gauge: "spillway_store_unprojected", may_stay: 0.0 };
@@ -14,6 +14,9 @@ const STILL: Duration = Duration::from_secs(3);
 const IDLE: f64 = 0.03;
 /// Asking is work for the server, which is counted.
 const PAUSE: Duration = Duration::from_secs(1);
+/// So long without a change of the space taken, waited for at most so long: a server may always have something to tidy up.
+const DISK_STILL: Duration = Duration::from_secs(5);
+const DISK_LONGEST: Duration = Duration::from_secs(60);
 /// A server that is never done must not hold the run for ever.
 const LONGEST: Duration = Duration::from_secs(1_800);
 
@@ -33,14 +36,29 @@ pub struct Settled {
     pub compaction_gauge: bool,
 }
 
-/// Waits for rollups, then for compaction.
+/// Waits for rollups, then for compaction and what it leaves to be deleted.
 pub async fn settle(server: &Server, progress: &mut Progress) -> Settled {
     progress.step("settling: rollups");
     let rollups_gauge = nothing_left(server, ROLLUPS, progress).await;
     let rollups_cpu_s = server.cpu_s();
     progress.step("settling: compaction");
     let compaction_gauge = nothing_left(server, COMPACTION, progress).await;
+    progress.step("settling: disk");
+    disk_still(server).await;
     Settled { rollups_cpu_s, compaction_cpu_s: server.cpu_s(), rollups_gauge, compaction_gauge }
+}
+
+/// Files that were rewritten are deleted after the gauge says that nothing is left.
+async fn disk_still(server: &Server) {
+    let (began, mut since) = (Instant::now(), Instant::now());
+    let mut bytes = disk::space(server.data()).all;
+    while since.elapsed() < DISK_STILL && began.elapsed() < DISK_LONGEST {
+        tokio::time::sleep(PAUSE).await;
+        let now = disk::space(server.data()).all;
+        if now != bytes {
+            (since, bytes) = (Instant::now(), now);
+        }
+    }
 }
 
 /// True when a gauge said so, false when the server stood still.
