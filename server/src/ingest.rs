@@ -12,7 +12,7 @@ pub mod writer;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use body::Received;
 use sha2::{Digest as _, Sha256};
 use spillway_decode::{
     Limits, otlp,
@@ -31,8 +31,6 @@ use crate::{
 const UNIT: usize = 1 << 10;
 /// Requests that wait for the writer. The byte budget binds long before unless requests are tiny.
 const QUEUE_REQUESTS: usize = 8_192;
-/// Bodies up to this are decoded in place: a hop to another thread would cost more than the work.
-const DECODE_INLINE: usize = 32 << 10;
 
 /// Encoding of an OTLP request, and so of its answer.
 pub use otlp::response::Encoding;
@@ -98,6 +96,17 @@ pub struct Reservation {
     permit: OwnedSemaphorePermit,
 }
 
+impl Reservation {
+    /// Gives back what is more than these bytes need.
+    fn shrink(&mut self, bytes: usize) {
+        drop(self.permit.split(self.permit.num_permits().saturating_sub(units(bytes))));
+    }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT).max(1)
+}
+
 /// A request on its way to the writer.
 pub struct Job {
     /// What to commit.
@@ -156,21 +165,19 @@ impl Ingest {
     /// # Errors
     /// [`Refused::Overloaded`] when the budget is spent.
     pub fn reserve(&self, bytes: usize) -> Result<Reservation, Refused> {
-        let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).map_err(|_| Refused::Overloaded)?;
+        let units = u32::try_from(units(bytes)).map_err(|_| Refused::Overloaded)?;
         let permit = self.budget.clone().try_acquire_many_owned(units).map_err(|_| Refused::Overloaded)?;
         Ok(Reservation { permit })
     }
 
     /// Takes more, or gives back what is not needed, once the real size is known.
     fn resize(&self, reservation: &mut Reservation, bytes: usize) -> Result<(), Refused> {
-        let have = reservation.permit.num_permits();
-        let want = bytes.div_ceil(UNIT).max(1);
+        let (have, want) = (reservation.permit.num_permits(), units(bytes));
         if want > have {
             let more = self.reserve((want - have) * UNIT)?;
             reservation.permit.merge(more.permit);
-        } else {
-            drop(reservation.permit.split(have - want));
         }
+        reservation.shrink(bytes);
         Ok(())
     }
 
@@ -182,13 +189,13 @@ impl Ingest {
         &self,
         source: Source,
         encoding: Encoding,
-        body: Bytes,
-        mut reservation: Reservation,
+        body: Received,
+        reservation: Reservation,
     ) -> Result<StoredSpans, Refused> {
         let received_at_ns = clock::unix_ns();
-        let digest = digest("/v1/traces", &body);
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
-        let decoded = self.decode(body, move |body| {
+        let decoded = self.decode(body, reservation, move |body| {
+            let digest = digest("/v1/traces", body);
             let mut decoded = match encoding {
                 Encoding::Protobuf => otlp::protobuf::decode_traces(body, &limits),
                 Encoding::Json => otlp::json::decode_traces(body, &limits),
@@ -196,9 +203,9 @@ impl Ingest {
             .map_err(|error| Refused::Malformed(error.to_string()))?;
             let mut counts = RedactionCounts::default();
             redactor.redact_batch(&mut decoded.batch, &mut counts);
-            Ok((decoded, counts))
+            Ok((decoded, counts, digest))
         });
-        let (decoded, counts) = decoded.await?;
+        let ((decoded, counts, digest), mut reservation) = decoded.await?;
         self.count_redactions(&counts);
         let message = decoded.message();
         let batch = Arc::new(decoded.batch);
@@ -227,17 +234,17 @@ impl Ingest {
     ///
     /// # Errors
     /// [`Refused`]; nothing of the request is stored then.
-    pub async fn events(&self, body: Bytes, reservation: Reservation) -> Result<StoredEvents, Refused> {
+    pub async fn events(&self, body: Received, reservation: Reservation) -> Result<StoredEvents, Refused> {
         let now_ns = clock::unix_ns();
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
-        let decoded = self.decode(body, move |body| {
+        let decoded = self.decode(body, reservation, move |body| {
             let mut events = spillway_decode::webhook::native(body, &limits, now_ns)
                 .map_err(|error| Refused::Malformed(error.to_string()))?;
             let mut counts = RedactionCounts::default();
             redactor.redact_events(&mut events, &mut counts);
             Ok((events, counts))
         });
-        let (events, counts): (Vec<Event>, _) = decoded.await?;
+        let ((events, counts), reservation): ((Vec<Event>, _), _) = decoded.await?;
         self.count_redactions(&counts);
         let service = events.first().map(|event| event.service.clone());
         let write = Write::Events { source: "native".into(), events: events.into(), received_at_ns: now_ns };
@@ -256,24 +263,29 @@ impl Ingest {
         }
     }
 
-    /// Runs CPU work on a body, off the reactor when it is large.
+    /// Runs CPU work on the content of a body, off the reactor when it is large.
     async fn decode<T: Send + 'static>(
         &self,
-        body: Bytes,
+        body: Received,
+        mut reservation: Reservation,
         work: impl FnOnce(&[u8]) -> Result<T, Refused> + Send + 'static,
-    ) -> Result<T, Refused> {
+    ) -> Result<(T, Reservation), Refused> {
         // Waiting here is bounded by the byte budget: each waiting request holds its reservation.
         let permit = self.decoders.clone().acquire_owned().await.map_err(|_| Refused::Stopping)?;
-        if body.len() <= DECODE_INLINE {
-            let result = work(&body);
+        let limit = self.max_decompressed_bytes;
+        let small = body.is_small();
+        // Inflating and decoding are one piece of work: each hop to another thread costs as much as some spans.
+        let work = move || {
+            let content = body.content(limit)?;
+            reservation.shrink(content.len());
+            let result = work(&content)?;
             drop(permit);
-            return result;
+            Ok((result, reservation))
+        };
+        if small {
+            return work();
         }
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work(&body);
-            drop(permit);
-            result
-        });
+        let task = tokio::task::spawn_blocking(work);
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "decoding ended abnormally");
             Err(Refused::Failed)

@@ -17,7 +17,7 @@ use tonic::{
     server::{Grpc, NamedService, UnaryService},
 };
 
-use super::{Encoding, Refused};
+use super::{Encoding, Refused, body::Received};
 use crate::{app::App, http::access::Permission, metrics::Source};
 
 /// Messages as bytes.
@@ -141,7 +141,7 @@ impl UnaryService<Bytes> for Export {
                 let mut reservation = reservation.ok_or(Refused::Failed)?;
                 let body = request.into_inner();
                 app.ingest.resize(&mut reservation, body.len())?;
-                app.ingest.spans(Source::OtlpGrpc, Encoding::Protobuf, body, reservation).await
+                app.ingest.spans(Source::OtlpGrpc, Encoding::Protobuf, Received::plain(body), reservation).await
             };
             match stored.await {
                 Ok(stored) => {
