@@ -302,7 +302,9 @@ async fn secrets_reach_neither_the_disk_nor_the_log_nor_the_stream() {
     assert!(!events.contains(canary), "{events}");
     assert!(!server.last_words().contains(canary));
     let (_, data) = server.stop().await;
-    for file in files(data.path()) {
+    let files = files(data.path());
+    assert!(files.iter().any(|file| file.ends_with("fresh/000001.db")), "nothing was searched: {files:?}");
+    for file in files {
         let bytes = std::fs::read(&file).unwrap();
         let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
         assert!(!found, "{} holds the secret", file.display());
@@ -315,7 +317,6 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
     }
-    assert!(!found.is_empty());
     found
 }
 
