@@ -4,14 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use spillway::{
+    cli::{self, EX_UNAVAILABLE, EX_USAGE, refuse},
     config,
     server::{BindError, Server},
 };
-
-/// `sysexits.h`: the configuration or the command line is wrong.
-const EX_USAGE: u8 = 64;
-/// `sysexits.h`: something that it needs (a port, the data directory) is not to be had.
-const EX_UNAVAILABLE: u8 = 69;
 
 #[derive(Parser)]
 #[command(
@@ -46,6 +42,13 @@ enum Command {
     Demo(spillway_demo::Args),
     /// Print every value and where it came from
     Config(ServeArgs),
+    /// Copy the data, also while a server writes it
+    #[command(after_help = "Examples:\n  \
+        spillway backup /backups/monday\n  \
+        spillway backup /backups/$(date +%F) --data-dir /var/lib/spillway\n\n\
+        Everything that was acknowledged before it began is in it. A directory without manifest.json is no backup.\n\
+        Exit code 65: a file is damaged, and was copied as it is.")]
+    Backup(cli::BackupArgs),
     /// Compile an uploaded rule; started by the server, never by hand
     #[command(hide = true)]
     CompileWorker,
@@ -136,18 +139,9 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(args),
         Command::Demo(args) => spillway_demo::main(args),
         Command::Config(args) => print_config(args),
+        Command::Backup(args) => cli::backup(args),
         Command::CompileWorker => spillway_plugin_host::compile_worker_main(),
     }
-}
-
-fn refuse(error: &dyn std::error::Error) {
-    eprint!("spillway: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprint!(": {cause}");
-        source = cause.source();
-    }
-    eprintln!();
 }
 
 fn print_config(args: ServeArgs) -> ExitCode {

@@ -51,7 +51,7 @@ impl Part {
 
 impl Catalogue {
     /// `remembered` is where the projector has come to. A directory that lost its last files must not give their numbers again:
-    /// their successors would count as projected.
+    /// their successors would count as projected. Files that a compaction took over are taken out, but not deleted: [`Self::sweep`].
     pub(crate) async fn load(dir: &Path, remembered: Watermark) -> Result<Self, StoreError> {
         let (compacted, newest_compacted) = load_kind(dir, Kind::Compacted).await?;
         let through = compacted.values().map(|segment| segment.totals().through).max().unwrap_or_default();
@@ -74,7 +74,6 @@ impl Catalogue {
             leaving: Mutex::default(),
         };
         leaving.into_iter().for_each(|segment| catalogue.leave(segment));
-        catalogue.sweep().await?;
         Ok(catalogue)
     }
 
@@ -234,6 +233,25 @@ async fn load_kind(dir: &Path, kind: Kind) -> Result<(BTreeMap<u32, Arc<Segment>
 
 /// Numbers of the files in the directory; logs whose segment was deleted go.
 fn numbers(dir: &Path) -> Result<Vec<u32>, StoreError> {
+    let Listed { numbers, logs } = list(dir)?;
+    for (number, path) in logs {
+        if !numbers.contains(&number) {
+            std::fs::remove_file(&path).map_err(error::io(format!("delete {}", path.display())))?;
+        }
+    }
+    Ok(numbers)
+}
+
+/// What is in a directory of files of blocks.
+pub(crate) struct Listed {
+    /// Of the files, ascending.
+    pub(crate) numbers: Vec<u32>,
+    /// Logs of SQLite, by the number of the file that they belong to.
+    logs: Vec<(u32, PathBuf)>,
+}
+
+/// Changes nothing: another process may be about to create a file whose log is there already.
+pub(crate) fn list(dir: &Path) -> Result<Listed, StoreError> {
     let failed = || error::io(format!("list {}", dir.display()));
     let mut numbers = Vec::new();
     let mut logs = Vec::new();
@@ -249,13 +267,8 @@ fn numbers(dir: &Path) -> Result<Vec<u32>, StoreError> {
             _ => {}
         }
     }
-    for (number, path) in logs {
-        if !numbers.contains(&number) {
-            std::fs::remove_file(&path).map_err(error::io(format!("delete {}", path.display())))?;
-        }
-    }
     numbers.sort_unstable();
-    Ok(numbers)
+    Ok(Listed { numbers, logs })
 }
 
 /// A database file with its log. What cannot be read counts nothing: it may just have been deleted.

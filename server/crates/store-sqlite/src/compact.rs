@@ -64,6 +64,8 @@ impl Compaction for SqliteStore {
     async fn compact(&self, now_ns: i64) -> Result<CompactProgress, StoreError> {
         let mut target = self.inner.compactor.lock().await;
         let inner = &self.inner;
+        // A backup is copying: the log keeps what it has for some seconds more.
+        let Some(_pass) = inner.compaction.pass()? else { return Ok(CompactProgress::default()) };
         let result = match gather(inner, now_ns).await? {
             Some(batch) => compact(inner, &mut target, batch).await,
             None => {

@@ -121,6 +121,12 @@ pub(crate) fn readers(path: &Path, most: u32) -> SqlitePool {
         .connect_lazy_with(options(path).create_if_missing(false).pragma("query_only", "ON"))
 }
 
+/// One connection that only reads, also while another process writes the file. It leaves the file and its log as they are.
+pub(crate) async fn read_alone(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let failed = error::sql(format!("open {} for reading", path.display()));
+    options(path).create_if_missing(false).read_only(true).connect().await.map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

@@ -8,6 +8,7 @@
 //! descriptions at build time, and what they would check (that every statement fits the schema) the contract suite
 //! checks too, since it runs every statement on a fresh schema.
 
+pub mod backup;
 pub mod block;
 
 mod catalogue;
@@ -17,6 +18,7 @@ mod control;
 mod decisions;
 mod error;
 mod events;
+mod gate;
 mod migrate;
 mod open;
 mod replay;

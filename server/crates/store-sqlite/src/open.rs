@@ -16,6 +16,7 @@ use crate::{
     catalogue::Catalogue,
     connect::{self, Purpose, WriterConnection},
     error,
+    gate::Gate,
     migrate::{self, Schema},
     rollups,
     segment::Kind,
@@ -93,6 +94,10 @@ impl SqliteStore {
         let history = open_rows(&dir.join("history.db"), Schema::History, options.synchronous, 4).await?;
         let remembered = rollups::projected(&history).await?.unwrap_or_default();
         let catalogue = Catalogue::load(dir, remembered).await?;
+        // A backup may be copying what a crash left behind: then the first compaction deletes it.
+        if let Some(_pass) = Gate::of_compaction(dir).pass()? {
+            catalogue.sweep().await?;
+        }
         for kind in [Kind::Fresh, Kind::Compacted] {
             sync_dir(&kind.folder(dir))?;
         }
@@ -104,7 +109,7 @@ impl SqliteStore {
 }
 
 /// Only the owner may look into it: traces carry what users did.
-fn create_private(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_private(dir: &Path) -> Result<(), StoreError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

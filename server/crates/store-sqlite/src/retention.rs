@@ -33,6 +33,8 @@ impl Retention for SqliteStore {
     async fn expire(&self, spans_before_ns: i64, history_before_ns: i64) -> Result<RetentionReport, StoreError> {
         let mut report = RetentionReport::default();
         let catalogue = &self.inner.catalogue;
+        // A backup is copying: what is too old goes the next time.
+        let Some(_pass) = self.inner.retention.pass()? else { return Ok(report) };
         for segments in [catalogue.compacted(), catalogue.fresh()] {
             // The last one of each is being written: it is left to be filled, or to age.
             for segment in segments.split_last().map_or(&[][..], |(_, closed)| closed) {

@@ -52,7 +52,16 @@ pub(crate) struct FileName {
 
 impl FileName {
     pub(crate) fn path(self, dir: &Path) -> PathBuf {
-        self.kind.folder(dir).join(format!("{:06}.db", self.number))
+        dir.join(self.below())
+    }
+
+    /// Where it is below the data directory.
+    pub(crate) fn below(self) -> String {
+        let folder = match self.kind {
+            Kind::Fresh => "fresh",
+            Kind::Compacted => "segments",
+        };
+        format!("{folder}/{:06}.db", self.number)
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
-    OpenOptions, catalogue::Catalogue, compact::Compactor, connect::WriterConnection, error, rollups::Rollups,
+    OpenOptions, catalogue::Catalogue, compact::Compactor, connect::WriterConnection, error, gate::Gate, rollups::Rollups,
     tail::Tail, writer::Active,
 };
 
@@ -62,6 +62,10 @@ pub(crate) struct Inner {
     pub(crate) active: Mutex<Option<Active>>,
     /// Held for a step of compaction: there is one at a time.
     pub(crate) compactor: Mutex<Compactor>,
+    /// Closed to compaction while a backup copies what compaction would delete. Taken after `compactor`.
+    pub(crate) compaction: Gate,
+    /// Closed to the deletion of compacted files while a backup copies them.
+    pub(crate) retention: Gate,
     /// Kept for its lock.
     _lock: File,
 }
@@ -76,6 +80,8 @@ impl Inner {
         catalogue: Catalogue,
     ) -> Self {
         Self {
+            compaction: Gate::of_compaction(&dir),
+            retention: Gate::of_retention(&dir),
             dir,
             options,
             active: Mutex::default(),
