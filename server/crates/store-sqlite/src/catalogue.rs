@@ -161,6 +161,11 @@ impl Catalogue {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 
+    /// How many files were taken out and are still read.
+    pub(crate) fn leaving(&self) -> usize {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Deletes files that were taken out and that nobody reads any more; returns the bytes that returned to the disk.
     pub(crate) async fn sweep(&self) -> Result<u64, StoreError> {
         let gone: Vec<Arc<Segment>> = {

@@ -230,7 +230,7 @@ async fn set_uploaded(
     Ok(Some(retired))
 }
 
-async fn insert_audit(tx: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert_audit(tx: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO audit (at_ns, actor, action, object, detail) VALUES (?, ?, ?, ?, ?)")
         .bind(entry.at_ns)
         .bind(&entry.actor)

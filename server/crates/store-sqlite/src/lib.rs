@@ -16,6 +16,7 @@ mod compact;
 mod connect;
 mod control;
 mod decisions;
+mod erase;
 mod error;
 mod events;
 mod gate;

@@ -17,7 +17,10 @@ impl Schema {
     /// In order; a shipped file is never edited.
     fn migrations(self) -> &'static [&'static str] {
         match self {
-            Self::Control => &[include_str!("../../../../migrations/control/0001_plugins.sql")],
+            Self::Control => &[
+                include_str!("../../../../migrations/control/0001_plugins.sql"),
+                include_str!("../../../../migrations/control/0002_erasures.sql"),
+            ],
             Self::History => &[
                 include_str!("../../../../migrations/history/0001_events.sql"),
                 include_str!("../../../../migrations/history/0002_decisions.sql"),

@@ -61,6 +61,21 @@ pub(crate) async fn search(inner: &Inner, query: &TraceQuery) -> Result<TracePag
     Ok(search.page)
 }
 
+/// Blocks of a part that may hold a span that fulfils the filter.
+pub(crate) async fn blocks_that_may_match(
+    part: &Part,
+    filter: &spillway_query::Filter,
+) -> Result<Vec<u64>, StoreError> {
+    let filter = Filter::new(&TraceQuery { filter: filter.clone(), ..TraceQuery::default() });
+    let mut walk = Walk::new(part.clone(), &filter);
+    let mut page = TracePage { traces: Vec::new(), next: None, blocks_read: 0, blocks_skipped: 0, complete: true };
+    let mut blocks = Vec::new();
+    while walk.next_start(&filter, &mut page).await?.is_some() {
+        blocks.extend(walk.take());
+    }
+    Ok(blocks)
+}
+
 struct Search<'a> {
     inner: &'a Inner,
     filter: Filter,

@@ -66,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) compaction: Gate,
     /// Closed to the deletion of compacted files while a backup copies them.
     pub(crate) retention: Gate,
+    /// Held for an erasure: there is one at a time, before [`Self::compactor`].
+    pub(crate) eraser: Mutex<()>,
     /// Kept for its lock.
     _lock: File,
 }
@@ -86,6 +88,7 @@ impl Inner {
             options,
             active: Mutex::default(),
             compactor: Mutex::default(),
+            eraser: Mutex::default(),
             control,
             history,
             catalogue,

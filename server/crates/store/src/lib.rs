@@ -8,6 +8,7 @@ pub mod compaction;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod control;
+pub mod erasure;
 pub mod error;
 pub mod events;
 #[cfg(feature = "contract")]
@@ -20,6 +21,7 @@ pub use control::{
     AuditEntry, ControlStore, DecisionLog, DecisionQuery, DecisionRow, InsertedPlugin, PluginRow, PluginSetting,
     RuleMode, TickRow,
 };
+pub use erasure::{EraseExtent, EraseReport, Eraser, Erasure, ErasureState};
 pub use error::StoreError;
 pub use events::{EventKind, EventLog, EventPage, EventQuery, LatestStates, StoredEvent};
 pub use rollups::{

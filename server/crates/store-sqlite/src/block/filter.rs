@@ -73,15 +73,28 @@ impl FilterGroup {
         let slots = (most * BITS_A_TOKEN).div_ceil(SLOT_BYTES * 8).clamp(1, MOST_SLOTS);
         let mut rows = vec![vec![0; blocks.len() * SLOT_BYTES]; slots];
         for (block, tokens) in blocks.iter().enumerate() {
-            for &token in tokens {
-                let row = &mut rows[slot(token, slots as u64) as usize];
-                let bits = &mut row[block * SLOT_BYTES..][..SLOT_BYTES];
-                for (word, mask) in bits.as_chunks_mut::<4>().0.iter_mut().zip(masks(token)) {
-                    *word = (u32::from_le_bytes(*word) | mask).to_le_bytes();
-                }
-            }
+            set(&mut rows, block, tokens);
         }
         Self { slots: rows }
+    }
+
+    /// Gives one block of the group, by its place in it, the filter of these tokens instead.
+    pub fn replace(&mut self, block: usize, tokens: &[u64]) {
+        for row in &mut self.slots {
+            row[block * SLOT_BYTES..][..SLOT_BYTES].fill(0);
+        }
+        set(&mut self.slots, block, tokens);
+    }
+}
+
+fn set(rows: &mut [Vec<u8>], block: usize, tokens: &[u64]) {
+    let slots = rows.len() as u64;
+    for &token in tokens {
+        let row = &mut rows[slot(token, slots) as usize];
+        let bits = &mut row[block * SLOT_BYTES..][..SLOT_BYTES];
+        for (word, mask) in bits.as_chunks_mut::<4>().0.iter_mut().zip(masks(token)) {
+            *word = (u32::from_le_bytes(*word) | mask).to_le_bytes();
+        }
     }
 }
 

@@ -56,6 +56,8 @@ impl Table {
 pub(crate) struct OperationNumbers {
     table: Table,
     known: FxHashMap<Box<str>, u32>,
+    /// The last number that was given: an erasure leaves holes.
+    last: u32,
     /// New in this transaction.
     added: Vec<Operation>,
     key: String,
@@ -71,6 +73,7 @@ impl OperationNumbers {
         for (id, environment, namespace, service, name) in rows {
             numbers.set_key(&environment, &namespace, &service, &name);
             numbers.known.insert(numbers.key.as_str().into(), id as u32);
+            numbers.last = numbers.last.max(id as u32);
         }
         Ok(numbers)
     }
@@ -100,6 +103,7 @@ impl OperationNumbers {
     /// Forgets what the transaction that failed had added.
     pub(crate) fn rolled_back(&mut self) {
         for operation in std::mem::take(&mut self.added) {
+            self.last = self.last.min(operation.id - 1);
             self.set_key(&operation.environment, &operation.namespace, &operation.service, &operation.name);
             self.known.remove(self.key.as_str());
         }
@@ -126,10 +130,11 @@ impl Operations for OperationNumbers {
         if let Some(&number) = self.known.get(self.key.as_str()) {
             return number;
         }
-        if self.known.len() >= MOST {
+        if self.last as usize >= MOST {
             return BlockSummary::OTHER;
         }
-        let id = self.known.len() as u32 + 1;
+        let id = self.last + 1;
+        self.last = id;
         self.known.insert(self.key.as_str().into(), id);
         self.added.push(Operation {
             id,
