@@ -7,8 +7,10 @@ use clap::Args;
 use crate::config;
 
 mod backup;
+mod check;
 
 pub use backup::{BackupArgs, run as backup};
+pub use check::{CheckArgs, run as check};
 
 /// `sysexits.h`: the configuration or the command line is wrong.
 pub const EX_USAGE: u8 = 64;

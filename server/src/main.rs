@@ -49,6 +49,13 @@ enum Command {
         Everything that was acknowledged before it began is in it. A directory without manifest.json is no backup.\n\
         Exit code 65: a file is damaged, and was copied as it is.")]
     Backup(cli::BackupArgs),
+    /// Read everything that is stored and name what is damaged
+    #[command(after_help = "Examples:\n  \
+        spillway check\n  \
+        spillway check --data-dir /var/lib/spillway      also while a server writes it\n  \
+        spillway check --data-dir /backups/monday        a backup, with its checksums\n\n\
+        Changes nothing. Exit code 0: all is as it should be; 65: something is damaged, and stands on a line with its file and block.")]
+    Check(cli::CheckArgs),
     /// Compile an uploaded rule; started by the server, never by hand
     #[command(hide = true)]
     CompileWorker,
@@ -140,6 +147,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => spillway_demo::main(args),
         Command::Config(args) => print_config(args),
         Command::Backup(args) => cli::backup(args),
+        Command::Check(args) => cli::check(args),
         Command::CompileWorker => spillway_plugin_host::compile_worker_main(),
     }
 }

@@ -127,6 +127,22 @@ impl Manifest {
         }
     }
 
+    /// Names files that are not as they were when the backup was made.
+    pub(crate) async fn compare(&self, dir: &Path, differs: &mut dyn FnMut(&str, String)) -> Result<(), StoreError> {
+        for file in &self.files {
+            let path = dir.join(&file.path);
+            if !path.exists() {
+                differs(&file.path, "it is missing".into());
+                continue;
+            }
+            let (_, sha256) = settle(path).await?;
+            if sha256 != file.sha256 {
+                differs(&file.path, format!("its SHA-256 is {sha256}, the manifest says {}", file.sha256));
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()

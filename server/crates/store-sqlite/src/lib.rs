@@ -10,6 +10,7 @@
 
 pub mod backup;
 pub mod block;
+pub mod check;
 
 mod catalogue;
 mod compact;

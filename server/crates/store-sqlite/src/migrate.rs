@@ -52,11 +52,7 @@ impl Schema {
 /// [`StoreError::TooNew`] when a newer program wrote the file; it is left as it is.
 pub(crate) async fn migrate(connection: &mut SqliteConnection, schema: Schema, file: &str) -> Result<(), StoreError> {
     let migrations = schema.migrations();
-    let version = user_version(connection, file).await?;
-    let known = i64::try_from(migrations.len()).expect("a handful of migrations");
-    if version > known {
-        return Err(StoreError::TooNew { file: file.to_owned(), found: version, known });
-    }
+    let version = refuse_newer(connection, schema, file).await?;
     let done = usize::try_from(version).map_err(|_| StoreError::Corrupt {
         what: format!("the schema version of {file}"),
         why: format!("it is {version}"),
@@ -71,6 +67,23 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection, schema: Schema, f
         transaction.commit().await.map_err(error::sql(failed()))?;
     }
     Ok(())
+}
+
+/// Which version a file has.
+///
+/// # Errors
+/// [`StoreError::TooNew`] when this program does not know it.
+pub(crate) async fn refuse_newer(
+    connection: &mut SqliteConnection,
+    schema: Schema,
+    file: &str,
+) -> Result<i64, StoreError> {
+    let found = user_version(connection, file).await?;
+    let known = i64::try_from(schema.migrations().len()).expect("a handful of migrations");
+    match found > known {
+        true => Err(StoreError::TooNew { file: file.to_owned(), found, known }),
+        false => Ok(found),
+    }
 }
 
 async fn user_version(connection: &mut SqliteConnection, file: &str) -> Result<i64, StoreError> {

@@ -96,6 +96,11 @@ impl OperationNumbers {
         Ok(())
     }
 
+    /// How many are new in this transaction.
+    pub(crate) fn added_count(&self) -> usize {
+        self.added.len()
+    }
+
     pub(crate) fn committed(&mut self) {
         self.added.clear();
     }

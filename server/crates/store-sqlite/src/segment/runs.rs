@@ -220,7 +220,7 @@ fn find(page: &[u8], wanted: u32, mut each_block: impl FnMut(u64)) -> Option<()>
 }
 
 /// All pairs of a page, until `pair` says that it has enough; `None` when the page does not decode.
-fn each(page: &[u8], mut pair: impl FnMut(u32, u64) -> bool) -> Option<()> {
+pub(crate) fn each(page: &[u8], mut pair: impl FnMut(u32, u64) -> bool) -> Option<()> {
     let (mut rest, mut hash) = (page, 0_u64);
     while !rest.is_empty() {
         hash = hash.checked_add(take(&mut rest)?)?;
