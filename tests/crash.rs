@@ -1,97 +1,167 @@
 //! Power and process failures: what was acknowledged is there afterwards.
 
 use std::{
-    path::{Path, PathBuf},
-    process::Command,
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use http::{Method, StatusCode};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::harness::{
     Client, Server, alone,
-    clock::now_ns,
+    clock::{now_ns, now_rfc3339},
+    eventually, shim,
     telemetry::{breaker, call, hex, otlp, trace_id},
 };
 
 /// The aim of the design: from start to the last listener.
 const READY: Duration = Duration::from_secs(2);
 
+/// What senders did, and what they were told.
+#[derive(Default)]
+struct Ledger {
+    next: u64,
+    /// Traces that were acknowledged.
+    traces: Vec<u64>,
+    /// Sent without an answer: their senders send them again, byte by byte the same.
+    unanswered: Vec<(u64, ExportTraceServiceRequest)>,
+    events: Vec<u64>,
+}
+
+/// A plain mutex: no await happens while it is held.
+type Shared = Arc<Mutex<Ledger>>;
+
+/// `SPILLWAY_KILLS` says how many, `SPILLWAY_KILLS_SEED` repeats a run.
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_kills_during_ingest_lose_nothing_that_was_acknowledged() {
+async fn kills_during_ingest_and_compaction_lose_nothing_that_was_acknowledged() {
     let _turn = alone().await;
-    let acknowledged: Arc<Mutex<(Vec<u64>, Vec<String>)>> = Arc::default();
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let (kills, seed) =
+        (number("SPILLWAY_KILLS").unwrap_or(20), number("SPILLWAY_KILLS_SEED").unwrap_or_else(|| rand::rng().random()));
+    println!("SPILLWAY_KILLS={kills} SPILLWAY_KILLS_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (ledger, began_at) = (Shared::default(), now_rfc3339());
     let mut server = Server::start().await;
-    let mut next = 0;
     let mut slowest = Duration::ZERO;
-    for round in 0..20u64 {
-        let senders: Vec<_> = (0..4u64)
-            .map(|sender| {
-                let (acknowledged, url, otlp_url) =
-                    (acknowledged.clone(), server.url("/webhooks/spillway"), server.otlp_http.clone());
-                let first = next + sender * 1_000_000;
-                tokio::spawn(async move {
-                    let client = Client::new();
-                    for number in first.. {
-                        // A killed server refuses the connection or breaks the answer off: neither is an acknowledgement.
-                        let Some(answer) = client.try_send(otlp(&otlp_url, &call(number))).await else { return };
-                        assert_eq!(answer.status, StatusCode::OK);
-                        acknowledged.lock().unwrap().0.push(number);
-                        let id = format!("e-{number}");
-                        let Some(answer) = client.try_json(Method::POST, &url, &breaker(&id, "open")).await else {
-                            return;
-                        };
-                        assert_eq!(answer.status, StatusCode::OK);
-                        acknowledged.lock().unwrap().1.push(id);
-                    }
-                })
+    for round in 0..kills {
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let url = server.url("/webhooks/spillway");
+                tokio::spawn(send_until_killed(ledger.clone(), url, server.otlp_http.clone()))
             })
             .collect();
-        let before = acknowledged.lock().unwrap().0.len();
         // The kill falls after a different number of acknowledgements each time, in the middle of whatever goes on then.
-        let enough = before + 5 + (round as usize * 7) % 40;
-        crate::harness::eventually("acknowledgements", Duration::from_secs(20), async || {
-            (acknowledged.lock().unwrap().0.len() >= enough).then_some(())
+        let first_new = ledger.lock().unwrap().traces.len();
+        let enough = first_new + rng.random_range(1..45);
+        eventually("acknowledgements", Duration::from_secs(20), async || {
+            (ledger.lock().unwrap().traces.len() >= enough).then_some(())
         })
         .await;
+        tokio::time::sleep(Duration::from_micros(rng.random_range(0..20_000))).await;
         let data = server.kill().await;
         for sender in senders {
             sender.await.unwrap();
         }
-        next += 10_000_000;
+        // Half of the servers compact all that they have at once, and so are killed amid that; the others only add to the log.
+        let compacting = [("SPILLWAY_TEST_COMPACT_AT_ONCE", "1")];
         let began = Instant::now();
-        server = Server::start_in(data, &[]).await;
+        server = Server::start_in_with_variables(data, if round % 2 == 0 { &compacting } else { &[] }).await;
         slowest = slowest.max(began.elapsed());
+        let new = ledger.lock().unwrap().traces[first_new..].to_vec();
+        assert_whole(&server, &new).await;
     }
 
     let client = Client::new();
-    let (traces, events) = acknowledged.lock().unwrap().clone();
+    let unanswered = std::mem::take(&mut ledger.lock().unwrap().unanswered);
+    for (number, request) in unanswered {
+        assert_eq!(client.send(otlp(&server.otlp_http, &request)).await.status, StatusCode::OK);
+        ledger.lock().unwrap().traces.push(number);
+    }
+    let Ledger { traces, events, .. } = std::mem::take(&mut *ledger.lock().unwrap());
+    let enough = 5 * kills as usize;
     assert!(
-        traces.len() > 200 && events.len() > 100,
+        traces.len() > enough && events.len() > enough,
         "too few to mean anything: {} and {}",
         traces.len(),
         events.len()
     );
-    for number in &traces {
+    assert_whole(&server, &traces).await;
+    let status = client.get(&server.url("/api/v1/status")).await.value();
+    assert_eq!(status["spans_stored"], 2 * traces.len(), "spans are stored twice, though their requests were the same");
+    assert_calls_counted(&server, traces.len(), &began_at).await;
+    let stored = events_stored(&server).await;
+    for number in &events {
+        assert!(stored.contains(&format!("e-{number}")), "event {number} was acknowledged and is gone");
+    }
+    println!("{} traces and {} events over {kills} kills; slowest start {slowest:?}", traces.len(), events.len());
+    assert!(slowest < READY, "a start after a kill took {slowest:?}");
+}
+
+/// Sends what has no answer yet, then more and more, a trace and an event at a time.
+async fn send_until_killed(ledger: Shared, url: String, otlp_url: String) {
+    let client = Client::new();
+    loop {
+        let (number, request) = {
+            let mut ledger = ledger.lock().unwrap();
+            ledger.unanswered.pop().unwrap_or_else(|| {
+                ledger.next += 1;
+                (ledger.next, call(ledger.next))
+            })
+        };
+        // A killed server refuses the connection or breaks the answer off: neither is an acknowledgement.
+        let Some(answer) = client.try_send(otlp(&otlp_url, &request)).await else {
+            ledger.lock().unwrap().unanswered.push((number, request));
+            return;
+        };
+        assert_eq!(answer.status, StatusCode::OK);
+        ledger.lock().unwrap().traces.push(number);
+        let event = breaker(&format!("e-{number}"), "open");
+        let Some(answer) = client.try_json(Method::POST, &url, &event).await else { return };
+        assert_eq!(answer.status, StatusCode::OK);
+        ledger.lock().unwrap().events.push(number);
+    }
+}
+
+/// Each trace has its two spans, each of them once.
+async fn assert_whole(server: &Server, traces: &[u64]) {
+    let client = Client::new();
+    for number in traces {
         let answer = client.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(*number))))).await;
         assert_eq!(answer.status, StatusCode::OK, "trace {number} was acknowledged and is gone");
         assert_eq!(answer.value()["spans"].as_array().unwrap().len(), 2, "trace {number} is not whole");
     }
-    let mut stored = std::collections::BTreeSet::new();
+}
+
+/// The rollups count each call once.
+async fn assert_calls_counted(server: &Server, calls: usize, from: &str) {
+    let client = Client::new();
+    let url = format!("/api/v1/services/series?node=service%3Atest%2Fshop%2Fpayments&step_s=10&from={from}");
+    let mut counted = 0;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while counted != calls {
+        assert!(Instant::now() < deadline, "{counted} of {calls} calls are in the rollups");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let series = client.get(&server.url(&url)).await.value();
+        let rates = series["points"].as_array().unwrap().iter().filter_map(|point| point["rate"].as_f64());
+        counted = (rates.sum::<f64>() * 10.0).round() as usize;
+    }
+}
+
+/// The ids of all events.
+pub async fn events_stored(server: &Server) -> BTreeSet<String> {
+    let client = Client::new();
+    let mut stored = BTreeSet::new();
     let mut cursor = String::new();
     loop {
         let page = client.get(&server.url(&format!("/api/v1/events?limit=1000{cursor}"))).await.value();
-        stored.extend(
-            page["events"].as_array().unwrap().iter().map(|record| record["event"]["id"].as_str().unwrap().to_owned()),
-        );
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        let records = page["events"].as_array().unwrap();
+        stored.extend(records.iter().map(|record| record["event"]["id"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next_cursor"].as_str() else { return stored };
         cursor = format!("&cursor={next}");
     }
-    for id in &events {
-        assert!(stored.contains(id), "event {id} was acknowledged and is gone");
-    }
-    assert!(slowest < READY, "a start after a kill took {slowest:?}");
 }
 
 /// A kill does not test durability: the page cache survives it. So each sync is slowed down by 200 ms and counted, and an
@@ -108,7 +178,7 @@ async fn an_acknowledgement_waits_for_the_sync() {
 /// How many of some acknowledgements came without a sync that began after the request was sent and ended before the answer.
 async fn acks_before_sync(variables: &[(&str, &str)]) -> usize {
     let folder = tempfile::tempdir().unwrap();
-    let (shim, log) = (shim(folder.path()), folder.path().join("syncs"));
+    let (shim, log) = (shim::compile("slow_sync", folder.path()), folder.path().join("syncs"));
     std::fs::write(&log, "").unwrap();
     let mut variables = variables.to_vec();
     variables.extend([("LD_PRELOAD", shim.to_str().unwrap()), ("SLOW_SYNC_LOG", log.to_str().unwrap())]);
@@ -135,20 +205,4 @@ async fn acks_before_sync(variables: &[(&str, &str)]) -> usize {
         }
     }
     early
-}
-
-/// Compiles the library that slows syncs down.
-fn shim(folder: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/shim/slow_sync.c");
-    let library = folder.join("slow_sync.so");
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-    let status = Command::new(compiler)
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source)
-        .arg("-ldl")
-        .status()
-        .unwrap();
-    assert!(status.success(), "cannot compile the shim");
-    library
 }

@@ -11,6 +11,7 @@ mod http;
 pub mod keys;
 mod process;
 mod server;
+pub mod shim;
 pub mod telemetry;
 
 pub use alone::alone;

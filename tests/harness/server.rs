@@ -48,6 +48,11 @@ impl Server {
         Self::launch(data, args, &[]).await
     }
 
+    /// Both at once.
+    pub async fn start_in_with_variables(data: TempDir, variables: &[(&str, &str)]) -> Self {
+        Self::launch(data, &[], variables).await
+    }
+
     async fn launch(data: TempDir, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let place = among_others().await;
         let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));

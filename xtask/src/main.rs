@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod guests;
 mod needs;
+mod nightly;
 mod run;
 mod test;
 mod ui;
@@ -45,6 +46,8 @@ enum Task {
     Check,
     /// Run every test: unit, property, contract, black box and browser
     Test(test::Args),
+    /// Kill the server 500 times, and let every system call fail: the long form of the crash and fault tests
+    Nightly(nightly::Args),
     /// Measure: criterion benches, and the store under load beside its peers
     Bench(bench::Args),
 }
@@ -68,6 +71,7 @@ fn work(task: Task) -> anyhow::Result<()> {
         Task::Run(args) => run::run(&workspace, args),
         Task::Check => check::check(&workspace),
         Task::Test(args) => test::test(&workspace, &args),
+        Task::Nightly(args) => nightly::nightly(&workspace, &args),
         Task::Bench(args) => bench::bench(&workspace, args),
     }
 }
