@@ -7,6 +7,7 @@ mod author;
 mod browser;
 mod closed_loop;
 mod crash;
+mod faults;
 mod harness;
 mod house;
 mod operator;

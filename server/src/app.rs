@@ -13,7 +13,7 @@ use crate::{
     control::Control,
     demo::Demo,
     http::{access::Access, guard::Hosts},
-    ingest::Ingest,
+    ingest::{Ingest, trouble::Trouble},
     live::LiveHandle,
     metrics::Metrics,
 };
@@ -26,6 +26,7 @@ pub struct App {
     pub access: Arc<Access>,
     pub hosts: Arc<Hosts>,
     pub ingest: Ingest,
+    pub trouble: Trouble,
     pub store: SqliteStore,
     pub live: LiveHandle,
     pub control: Control,

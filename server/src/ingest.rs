@@ -7,6 +7,7 @@
 pub mod body;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod trouble;
 pub mod webhook;
 pub mod writer;
 
@@ -48,7 +49,9 @@ pub enum Refused {
     Conflict(Arc<str>),
     /// The disk is full.
     Full,
-    /// The store failed; its error went to the log.
+    /// The store cannot write just now; its error went to the log. It recovers by itself when the disk does.
+    Unwritable,
+    /// Something is wrong that no repetition mends; the error went to the log.
     Failed,
     /// The server is stopping.
     Stopping,
@@ -63,7 +66,8 @@ impl Refused {
             Self::Malformed(_) => "malformed",
             Self::Conflict(_) => "conflict",
             Self::Full => "disk_full",
-            Self::Failed => "store_failed",
+            Self::Unwritable => "store_failed",
+            Self::Failed => "failed",
             Self::Stopping => "stopping",
         }
     }
@@ -310,7 +314,7 @@ impl Ingest {
             Ok(Err(StoreError::Full { .. })) => Err(Refused::Full),
             Ok(Err(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "commit failed");
-                Err(Refused::Failed)
+                Err(Refused::Unwritable)
             }
             Err(_) => Err(Refused::Stopping),
         }

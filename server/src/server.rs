@@ -22,7 +22,7 @@ use crate::{
     demo::{Demo, Target},
     fault,
     http::{access::Access, guard::Hosts},
-    ingest::{self, Ingest, Sizes},
+    ingest::{self, Ingest, Sizes, trouble::Trouble},
     jobs::{compactor, projector, retention},
     listen::{self, Bound, TlsError},
     live,
@@ -112,7 +112,16 @@ impl Server {
             queue_bytes: config.queue_bytes,
         };
         let (ingest, inbox) = Ingest::new(sizes, redactor, metrics.clone());
-        tasks.spawn(ingest::writer::run(inbox, writer, live.clone(), committed, metrics.clone(), stop_writer.clone()));
+        let trouble = Trouble::default();
+        tasks.spawn(ingest::writer::run(
+            inbox,
+            writer,
+            live.clone(),
+            committed,
+            metrics.clone(),
+            trouble.clone(),
+            stop_writer.clone(),
+        ));
         let control =
             control::start(store.clone(), live.clone(), &tasks, stop.clone()).await.map_err(BindError::Control)?;
 
@@ -120,6 +129,7 @@ impl Server {
             access: Arc::new(Access::new(&config)),
             hosts: Arc::new(Hosts::new(&config.allowed_hosts)),
             ingest,
+            trouble,
             store,
             live,
             control,

@@ -164,6 +164,10 @@ fn status_of(refused: &Refused) -> Status {
             Duration::from_secs(1),
         ),
         Refused::Full => retry_later("the disk is full: try again later", Duration::from_secs(10)),
+        Refused::Unwritable => retry_later(
+            "the spans could not be stored, the server's log says why: try again later",
+            Duration::from_secs(5),
+        ),
         Refused::TooLarge(message) => Status::resource_exhausted(message.as_str()),
         Refused::Malformed(message) => Status::invalid_argument(message.as_str()),
         Refused::Conflict(_) | Refused::Failed => {

@@ -88,6 +88,12 @@ fn refusal(refused: &Refused, encoding: Encoding) -> Response {
         Refused::Full => {
             (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(10), "the disk is full: try again later")
         }
+        Refused::Unwritable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            code::UNAVAILABLE,
+            Some(5),
+            "the spans could not be stored, the server's log says why: try again later",
+        ),
         Refused::Failed | Refused::Conflict(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             code::INTERNAL,

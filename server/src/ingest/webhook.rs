@@ -37,6 +37,10 @@ fn refusal(refused: Refused) -> ApiError {
         Refused::Overloaded => ApiError::unavailable("more is waiting than memory allows: send it again"),
         Refused::Stopping => ApiError::unavailable("the server is stopping: send it again"),
         Refused::Full => ApiError::unavailable("the disk is full: send it again later").with_retry_after(10),
+        Refused::Unwritable => {
+            ApiError::unavailable("the events could not be stored, the server's log says why: send them again later")
+                .with_retry_after(5)
+        }
         Refused::TooLarge(detail) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
         Refused::Malformed(detail) => ApiError::new(StatusCode::BAD_REQUEST, "Malformed event", detail),
         Refused::Conflict(id) => ApiError::conflict(format!(

@@ -6,14 +6,14 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use spillway_store::{StoreError, Write, WriteOutcome, Writer};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::Job;
+use super::{Job, trouble::Trouble};
 use crate::{
     live::{Committed, LiveHandle},
     metrics::Metrics,
@@ -23,6 +23,8 @@ use crate::{
 const GROUP_REQUESTS: usize = 256;
 /// Bytes in one commit, for the same reason.
 const GROUP_BYTES: usize = 16 << 20;
+/// While writes fail, the store is asked this often whether they would succeed: a balancer that heeds `/readyz` sends nothing that could show it.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until `stop`, then commits everything that is queued: nobody who was let in is turned away.
 pub async fn run(
@@ -31,6 +33,7 @@ pub async fn run(
     live: LiveHandle,
     committed: Arc<Notify>,
     metrics: Arc<Metrics>,
+    trouble: Trouble,
     stop: CancellationToken,
 ) {
     let mut jobs: Vec<Job> = Vec::new();
@@ -40,6 +43,15 @@ pub async fn run(
             first = inbox.recv() => first,
             () = stop.cancelled(), if !inbox.is_closed() => {
                 inbox.close();
+                continue;
+            }
+            () = tokio::time::sleep(PROBE_EVERY), if trouble.exists() => {
+                let outcome = writer.probe().await;
+                match &outcome {
+                    Ok(()) => tracing::info!("the disk takes writes again"),
+                    Err(error) => tracing::debug!("the disk does not take writes yet: {error}"),
+                }
+                trouble.note_probe(&outcome);
                 continue;
             }
         };
@@ -57,6 +69,7 @@ pub async fn run(
         metrics.commits.fetch_add(1, Relaxed);
         metrics.committed_requests.fetch_add(writes.len() as u64, Relaxed);
         metrics.commit_ns.fetch_add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        trouble.note(&outcomes);
         committed.notify_one();
         drop(writes);
         for (job, outcome) in jobs.drain(..).zip(outcomes) {

@@ -47,6 +47,8 @@ pub(crate) struct WriterConnection {
     options: SqliteConnectOptions,
     /// A transaction was begun, and nobody has said that it was committed.
     open: bool,
+    /// A sync failed on this connection's files.
+    distrusted: bool,
 }
 
 impl WriterConnection {
@@ -68,7 +70,7 @@ impl WriterConnection {
         }
         let failed = error::sql(format!("open {} for writing", path.display()));
         let connection = options.connect().await.map_err(failed)?;
-        Ok(Self { connection, options, open: false })
+        Ok(Self { connection, options, open: false, distrusted: false })
     }
 
     /// Begins a transaction; call [`Self::committed`] after its commit.
@@ -76,7 +78,14 @@ impl WriterConnection {
     /// SQLite rolls back by itself when the disk is full. The driver then believes that the transaction is still open, and would refuse to
     /// begin another one for ever: such a connection is replaced.
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
-        if self.open && self.connection.begin_with(BEGIN).await.is_err() {
+        if self.distrusted {
+            let mut anew = self.options.connect().await?;
+            // Writes and syncs once more what was committed, see `writer/recovery.rs`: a page of the log that only seems to be
+            // on the disk is in the file then.
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut anew).await?;
+            self.connection = anew;
+            (self.open, self.distrusted) = (false, false);
+        } else if self.open && self.connection.begin_with(BEGIN).await.is_err() {
             self.connection = self.options.connect().await?;
         }
         self.open = true;
@@ -88,6 +97,11 @@ impl WriterConnection {
         self.open = false;
     }
 
+    /// Says that it is unknown what a failure left on the disk: nothing is written by this connection any more, but by a new one.
+    pub(crate) fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
     /// For statements that are a transaction of their own.
     pub(crate) fn statement(&mut self) -> &mut SqliteConnection {
         &mut self.connection
@@ -97,6 +111,12 @@ impl WriterConnection {
     pub(crate) async fn checkpoint(&mut self) -> Result<(), sqlx::Error> {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await?;
         Ok(())
+    }
+
+    /// Closes it as it is.
+    pub(crate) async fn discard(self) {
+        // It is let go of whatever the answer: nothing that was acknowledged is in this connection only.
+        let _ = self.connection.close().await;
     }
 
     /// Moves the log into the file and closes it.

@@ -17,7 +17,7 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 
 /// True when it is unknown what reached the disk: after a failed fsync the page cache may say otherwise than the disk, so no later
 /// success of the same file can be trusted.
-pub(crate) fn unsafe_to_go_on(error: &sqlx::Error) -> bool {
+pub(crate) fn in_doubt(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(SQLITE_IOERR | SQLITE_CORRUPT | SQLITE_NOTADB))
 }
 

@@ -11,19 +11,21 @@ mod codec;
 pub(crate) mod digests;
 mod events;
 mod plan;
+mod recovery;
 
 pub(crate) use active::Active;
 use codec::{Codec, SealedBlock};
 use digests::Digests;
 use plan::{Plan, Slot, Source};
+use recovery::Suspect;
 
 /// Writes spans and events. There is one a store; it is not shared.
 pub struct SqliteWriter {
     inner: Arc<Inner>,
     options: OpenOptions,
     digests: Digests,
-    /// Set after a failure that leaves it unknown what is on the disk: nothing may be acknowledged any more.
-    poisoned: Option<String>,
+    /// Set after a failure that leaves it unknown what is on the disk: no span is acknowledged until [`Self::recover`] is sure of it.
+    suspect: Option<Suspect>,
 }
 
 impl SqliteWriter {
@@ -36,7 +38,7 @@ impl SqliteWriter {
         if let Some(segment) = inner.catalogue.continued(remembered) {
             *inner.active.lock().await = Some(Active::reopen(segment, options.synchronous).await?);
         }
-        Ok(Self { inner, options, digests, poisoned: None })
+        Ok(Self { inner, options, digests, suspect: None })
     }
 
     /// Closes the file that is written, after a checkpoint. Without it nothing is lost.
@@ -75,10 +77,13 @@ impl SqliteWriter {
     /// Seals the planned blocks and commits them; a result for each.
     async fn commit_spans(&mut self, plan: &Plan, writes: &[Write]) -> Vec<Result<Watermark, StoreError>> {
         let all = |error: StoreError| plan.blocks.iter().map(|_| Err(error::copy(&error))).collect();
+        if let Err(error) = self.recover().await {
+            return all(error);
+        }
         let blocks_a_run = self.options.blocks_a_run;
         let inner = Arc::clone(&self.inner);
-        let mut active = inner.active.lock().await;
-        let active = match self.open_active(&mut active, plan.received_at_ns).await {
+        let mut slot = inner.active.lock().await;
+        let active = match self.open_active(&mut slot, plan.received_at_ns).await {
             Ok(active) => active,
             Err(error) => return all(error),
         };
@@ -92,15 +97,18 @@ impl SqliteWriter {
         let first = match active.insert(&good).await {
             Ok(first) => first,
             Err(failure) => {
-                if failure.poisons {
-                    self.poisoned = Some(failure.error.to_string());
+                if failure.in_doubt {
+                    self.distrust(&mut slot, &failure.error).await;
                 }
                 return all(failure.error);
             }
         };
         tracing::debug!(block.count = good.len(), commit.us = begun.elapsed().as_micros() as u64, "spans committed");
-        active.fold(blocks_a_run).await;
         let segment = active.segment().number();
+        // What was committed before stays acknowledged.
+        if let Err(error) = active.fold(blocks_a_run).await {
+            self.distrust(&mut slot, &error).await;
+        }
         let mut next = first;
         sealed
             .into_iter()
@@ -120,21 +128,14 @@ impl SqliteWriter {
 
 impl Writer for SqliteWriter {
     async fn commit(&mut self, writes: &[Write]) -> Vec<Result<WriteOutcome, StoreError>> {
-        if let Some(why) = &self.poisoned {
-            let stopped = || StoreError::Io {
-                action: "write after a failure that may have lost data: restart to recover".into(),
-                source: why.clone().into(),
-            };
-            return writes.iter().map(|_| Err(stopped())).collect();
-        }
         let plan = Plan::of(writes, &self.digests);
         let mut events = Vec::new();
         if plan.events {
             match events::commit(&self.inner.history, writes).await {
                 Ok(outcomes) => events = outcomes.into_iter().map(Ok).collect(),
                 Err(failure) => {
-                    if failure.poisons {
-                        self.poisoned = Some(failure.error.to_string());
+                    if failure.in_doubt {
+                        self.inner.history.writer.lock().await.distrust();
                     }
                     events = writes
                         .iter()
@@ -170,24 +171,29 @@ impl Writer for SqliteWriter {
         }
         outcomes
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        self.recover().await?;
+        self.try_disk().await
+    }
 }
 
 /// Why a transaction failed.
 pub(crate) struct Failure {
     error: StoreError,
-    /// True when nothing after it may be trusted.
-    poisons: bool,
+    /// True when it is unknown what is on the disk.
+    in_doubt: bool,
 }
 
 impl Failure {
     pub(crate) fn sql(action: String) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self { poisons: error::unsafe_to_go_on(&source), error: error::sql(action)(source) }
+        move |source| Self { in_doubt: error::in_doubt(&source), error: error::sql(action)(source) }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { error, poisons: false }
+        Self { error, in_doubt: false }
     }
 }
 

@@ -82,6 +82,10 @@ impl Writer for MemoryWriter {
         let mut state = self.0.state();
         writes.iter().map(|write| Ok(state.commit(write))).collect()
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl State {

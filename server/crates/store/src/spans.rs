@@ -83,6 +83,12 @@ pub trait Writer: Send {
     ///
     /// A write that fails leaves no trace and is forgotten, so that it can be sent again.
     fn commit(&mut self, writes: &[Write]) -> impl Future<Output = Vec<Result<WriteOutcome, StoreError>>> + Send;
+
+    /// After a failure: recovers what can be, and tries whether writes succeed again, without changing anything.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the next commit would fail as well.
+    fn probe(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Which traces.

@@ -29,10 +29,14 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the store answers and the writer takes work.
+/// `GET /readyz`: the store answers and the writer takes work. While writes fail it says why; reads are answered all the same.
 pub async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
     if app.ingest.is_stopping() {
         return Err(ApiError::unavailable("the server is stopping"));
+    }
+    if let Some(why) = app.trouble.why() {
+        let detail = format!("nothing can be stored just now, reads go on: {why}; it is tried again each second");
+        return Err(ApiError::unavailable(detail).with_retry_after(5));
     }
     app.store.usage().await.map_err(|error| ApiError::unavailable(format!("the store does not answer: {error}")))?;
     Ok("ready\n")

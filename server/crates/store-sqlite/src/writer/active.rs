@@ -52,12 +52,25 @@ impl Active {
         self.connection.close().await.map_err(error::sql(format!("checkpoint {}", self.segment.path.display())))
     }
 
-    /// Writes a run when enough blocks have come together. A failure costs memory, nothing else: the next commit tries again.
-    pub(super) async fn fold(&mut self, blocks_a_run: usize) {
+    /// Writes a run when enough blocks have come together. A failure costs memory, and the next commit tries again; only one that leaves the
+    /// file in doubt is returned.
+    pub(super) async fn fold(&mut self, blocks_a_run: usize) -> Result<(), StoreError> {
         let due = self.segment.state.read().expect("no panic while it was held").recent.len() >= blocks_a_run;
-        if due && let Err(error) = runs::fold(&self.segment, &mut self.connection).await {
-            tracing::warn!(segment.number = self.segment.number(), "the trace index stays in memory: {error}");
+        match if due { runs::fold(&self.segment, &mut self.connection).await } else { Ok(()) } {
+            Err(StoreError::Full { what }) => {
+                tracing::warn!(
+                    segment.number = self.segment.number(),
+                    "the disk is full, the trace index stays in memory: {what}"
+                );
+                Ok(())
+            }
+            folded => folded,
         }
+    }
+
+    /// Closes the file without a checkpoint of its own.
+    pub(super) async fn discard(self) {
+        self.connection.discard().await;
     }
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
