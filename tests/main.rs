@@ -13,3 +13,4 @@ mod house;
 mod operator;
 mod sdk;
 mod service;
+mod storage;

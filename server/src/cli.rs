@@ -8,9 +8,11 @@ use crate::config;
 
 mod backup;
 mod check;
+mod restore;
 
 pub use backup::{BackupArgs, run as backup};
 pub use check::{CheckArgs, run as check};
+pub use restore::{RestoreArgs, run as restore};
 
 /// `sysexits.h`: the configuration or the command line is wrong.
 pub const EX_USAGE: u8 = 64;

@@ -56,6 +56,13 @@ enum Command {
         spillway check --data-dir /backups/monday        a backup, with its checksums\n\n\
         Changes nothing. Exit code 0: all is as it should be; 65: something is damaged, and stands on a line with its file and block.")]
     Check(cli::CheckArgs),
+    /// Put a backup in the place of the data
+    #[command(after_help = "Examples:\n  \
+        spillway restore /backups/monday\n  \
+        spillway restore /backups/monday --data-dir /var/lib/spillway --force\n\n\
+        Nothing changes before every file was compared with its checksum; what was there is moved aside, never deleted.\n\
+        Exit code 65: the backup is damaged.")]
+    Restore(cli::RestoreArgs),
     /// Compile an uploaded rule; started by the server, never by hand
     #[command(hide = true)]
     CompileWorker,
@@ -148,6 +155,7 @@ fn main() -> ExitCode {
         Command::Config(args) => print_config(args),
         Command::Backup(args) => cli::backup(args),
         Command::Check(args) => cli::check(args),
+        Command::Restore(args) => cli::restore(args),
         Command::CompileWorker => spillway_plugin_host::compile_worker_main(),
     }
 }

@@ -29,6 +29,11 @@ use crate::{
     segment::{FileName, Kind},
 };
 
+mod restore;
+
+pub(crate) use restore::UNFINISHED;
+pub use restore::{Existing, Restored, restore};
+
 /// Its presence makes a directory a backup.
 pub const MANIFEST: &str = "manifest.json";
 /// Of the manifest; a reader refuses others.

@@ -12,7 +12,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
 use crate::{
-    SqliteStore, SqliteWriter,
+    SqliteStore, SqliteWriter, backup,
     catalogue::Catalogue,
     connect::{self, Purpose, WriterConnection},
     error,
@@ -90,6 +90,7 @@ impl SqliteStore {
             create_private(&kind.folder(dir))?;
         }
         let lock = lock(dir)?;
+        refuse_unfinished(dir)?;
         let control = open_rows(&dir.join("control.db"), Schema::Control, options.synchronous, 2).await?;
         let history = open_rows(&dir.join("history.db"), Schema::History, options.synchronous, 4).await?;
         let remembered = rollups::projected(&history).await?.unwrap_or_default();
@@ -117,7 +118,7 @@ pub(crate) fn create_private(dir: &Path) -> Result<(), StoreError> {
     builder.create(dir).map_err(error::io(format!("create the directory {}", dir.display())))
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
+pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
     let file = File::create(&path).map_err(error::io(format!("create {}", path.display())))?;
     match file.try_lock() {
@@ -127,6 +128,17 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(source)) => Err(error::io(format!("lock {}", path.display()))(source)),
     }
+}
+
+/// A restore that was stopped leaves files of the backup and of before side by side.
+fn refuse_unfinished(dir: &Path) -> Result<(), StoreError> {
+    if dir.join(backup::UNFINISHED).exists() {
+        return Err(StoreError::Conflict(format!(
+            "a restore to {} was stopped before its end: run `spillway restore --force` again",
+            dir.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Makes new and deleted names in a directory durable.
