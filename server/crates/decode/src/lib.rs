@@ -7,12 +7,15 @@
 //! |---|---|
 //! | [`otlp::protobuf`], [`otlp::json`] | OTLP trace requests, into the columns of a [`SpanBatch`](spillway_model::batch::SpanBatch) |
 //! | [`otlp::response`] | writes OTLP's answers |
+//! | [`otlp::write`] | writes a batch as OTLP/JSON |
 //! | [`otlp::value`] | nested attribute values, for showing |
+//! | [`jaeger`] | what Jaeger's interface saves |
 //! | [`gzip`] | compressed bodies |
 //! | [`webhook`] | health and breaker events |
 //! | [`redact`] | takes secrets out of what the others decoded, before anything is stored |
 
 pub mod gzip;
+pub mod jaeger;
 mod json;
 mod limits;
 pub mod otlp;

@@ -6,5 +6,6 @@ pub mod protobuf;
 pub mod response;
 mod sink;
 pub mod value;
+pub mod write;
 
 pub use error::{DecodeError, Malformed};

@@ -6,3 +6,4 @@ mod back;
 mod json;
 mod protobuf;
 mod request;
+mod write;

@@ -65,6 +65,18 @@ fn any(value: &Tree) -> Vec<u8> {
     out
 }
 
+/// Number and content of each field that has a length, up to what cannot be read.
+pub fn fields(bytes: &[u8]) -> Vec<(u32, &[u8])> {
+    let mut reader = Reader::new(bytes);
+    let mut all = Vec::new();
+    while let Ok(Some(tag)) = reader.tag()
+        && let Ok(content) = reader.bytes(tag)
+    {
+        all.push((tag.field, content));
+    }
+    all
+}
+
 /// A field with a length: text, bytes or a message.
 pub fn length_delimited(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     varint(out, u64::from(field) << 3 | 2);
