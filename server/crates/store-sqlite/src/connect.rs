@@ -10,8 +10,11 @@ use sqlx::{
 
 use crate::{Synchronous, error};
 
-/// Blocks are some 30 kB: larger pages mean fewer of them in a chain. Only new files take it.
-const SEGMENT_PAGE_BYTES: u32 = 16_384;
+/// Blocks of a commit are some 20 kB: larger pages mean fewer of them in a chain, and less to do for a commit. Only new files take it.
+const LOG_PAGE_BYTES: u32 = 16_384;
+/// The last page of each block is half empty. These files are kept, and written when nobody waits: small pages waste a byte a span, those
+/// of the log would waste four.
+const SEGMENT_PAGE_BYTES: u32 = 4_096;
 /// The one writer never waits for another writer; a reader may wait for recovery of the log after a crash.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A read that finds all connections busy fails after this, so that requests do not pile up.
@@ -38,7 +41,10 @@ fn options(path: &Path) -> SqliteConnectOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Rows,
-    Blocks,
+    /// The log of commits.
+    Log,
+    /// Compacted spans.
+    Segment,
 }
 
 /// The one connection that writes a file.
@@ -66,7 +72,8 @@ impl WriterConnection {
         match purpose {
             // Takes hold before the first table only.
             Purpose::Rows => options = options.auto_vacuum(SqliteAutoVacuum::Incremental),
-            Purpose::Blocks => options = options.page_size(SEGMENT_PAGE_BYTES),
+            Purpose::Log => options = options.page_size(LOG_PAGE_BYTES),
+            Purpose::Segment => options = options.page_size(SEGMENT_PAGE_BYTES),
         }
         let failed = error::sql(format!("open {} for writing", path.display()));
         let connection = options.connect().await.map_err(failed)?;

@@ -34,6 +34,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// How its files are opened.
+    pub(crate) fn purpose(self) -> Purpose {
+        match self {
+            Self::Fresh => Purpose::Log,
+            Self::Compacted => Purpose::Segment,
+        }
+    }
+
     /// The folder of its files.
     pub(crate) fn folder(self, dir: &Path) -> PathBuf {
         dir.join(match self {
@@ -137,7 +145,7 @@ impl Segment {
     ) -> Result<(Self, WriterConnection), StoreError> {
         let path = name.path(dir);
         let file = path.display().to_string();
-        let mut connection = WriterConnection::open(&path, Purpose::Blocks, synchronous).await?;
+        let mut connection = WriterConnection::open(&path, name.kind.purpose(), synchronous).await?;
         migrate::migrate(connection.statement(), Schema::Segment, &file).await?;
         let totals = read_totals(connection.statement(), &file).await?;
         let recent = read_recent(connection.statement(), &file).await?;

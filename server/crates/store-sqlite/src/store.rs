@@ -11,8 +11,8 @@ use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
-    OpenOptions, catalogue::Catalogue, compact::Compactor, connect::WriterConnection, error, gate::Gate, rollups::Rollups,
-    tail::Tail, writer::Active,
+    OpenOptions, catalogue::Catalogue, compact::Compactor, connect::WriterConnection, error, gate::Gate,
+    rollups::Rollups, tail::Tail, writer::Active,
 };
 
 /// Blocks are decoded on threads for blocking work; more at a time than this only takes the processor from ingest.

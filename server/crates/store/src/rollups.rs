@@ -127,6 +127,9 @@ pub trait Projector: Send + Sync {
     /// Writes what is held in memory, so that the next start has nothing to take in again. Without it nothing is lost.
     fn flush(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Spans that were committed and are in no sum yet.
+    fn unprojected(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Feeds what arrived in the `window` before the written watermark to a new projection and drops what it emits: after a restart it
     /// knows again which calls it had seen half of. What was held in memory is given up, and is projected again.
     fn warm(

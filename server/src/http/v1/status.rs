@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, response::IntoResponse};
 use http::{StatusCode, header};
 use spillway_api::{Status, Timestamp};
-use spillway_store::{Compaction as _, SpanReader as _};
+use spillway_store::{Compaction as _, Projector as _, SpanReader as _};
 
 use crate::{app::App, http::error::ApiError};
 
@@ -48,6 +48,11 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiErr
     let mut gauges = vec![
         ("spillway_store_spans", "Spans that are stored.", usage.spans as f64),
         ("spillway_store_bytes", "Bytes on disk.", usage.bytes as f64),
+        (
+            "spillway_store_unprojected_spans",
+            "Spans that are stored and in no rollup yet.",
+            app.store.unprojected().await? as f64,
+        ),
         (
             "spillway_store_uncompacted_spans",
             "Spans that are stored as they came, not sorted by trace yet.",

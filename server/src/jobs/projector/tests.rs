@@ -47,6 +47,11 @@ impl Projector for Log {
         Ok(())
     }
 
+    async fn unprojected(&self) -> Result<u64, StoreError> {
+        let state = self.0.lock().unwrap();
+        Ok((state.committed - state.projected) as u64)
+    }
+
     async fn warm(&self, _: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
         self.0.lock().unwrap().warmed.push(window);
         Ok(())

@@ -6,9 +6,10 @@ use spillway_model::{
     identity::{SpanId, TraceId},
 };
 
-/// A block is closed at the end of the trace that reaches this. Larger ones compress a little better, and cost a read of a
-/// single trace more: it unpacks the whole block.
-const SPANS_A_BLOCK: usize = 1_024;
+/// A block is closed at the end of the trace that reaches this. Larger ones compress better, since each has its own names and texts, and cost
+/// a read of a single trace more: it unpacks the whole block. Measured on traces of 20 services with 10 attributes a span: 46.1 bytes a span
+/// in blocks of 512, 40.5 of 1,024, 37.1 of 2,048, 34.8 of 4,096. Sorting by service and name instead gains 1 %, zstd level 3 gains 2 %.
+const SPANS_A_BLOCK: usize = 2_048;
 /// A trace longer than this is cut.
 const MOST_SPANS_A_BLOCK: usize = 2 * SPANS_A_BLOCK;
 
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_trace_that_fits_is_in_one_block() {
-        let batches: Vec<SpanBatch> = (0..20).map(|seed| generate::realistic_batch(seed % 4, 500)).collect();
+        let batches: Vec<SpanBatch> = (0..20).map(|seed| generate::realistic_batch(seed % 12, 500)).collect();
 
         let merge = Merge::of(&batches);
         let merged: Vec<SpanBatch> = merge.blocks().collect();

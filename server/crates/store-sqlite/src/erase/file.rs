@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Synchronous,
     block::filter::FilterGroup,
-    connect::{Purpose, WriterConnection},
+    connect::WriterConnection,
     error,
     segment::{
         Kind, Segment,
@@ -48,7 +48,7 @@ pub(super) struct OpenFile {
 impl OpenFile {
     /// Nobody else may write this file meanwhile.
     pub(super) async fn open(segment: Arc<Segment>, synchronous: Synchronous) -> Result<Self, StoreError> {
-        let mut connection = WriterConnection::open(&segment.path, Purpose::Blocks, synchronous).await?;
+        let mut connection = WriterConnection::open(&segment.path, segment.name.kind.purpose(), synchronous).await?;
         let table = match segment.name.kind {
             Kind::Fresh => Table::Operation,
             Kind::Compacted => Table::Service,

@@ -90,6 +90,20 @@ impl Projector for SqliteStore {
         self.write(&mut codec).await
     }
 
+    async fn unprojected(&self) -> Result<u64, StoreError> {
+        let place = self.place().await?.watermark.unwrap_or_default();
+        let mut spans = 0;
+        for segment in self.inner.catalogue.fresh() {
+            if segment.number() >= place.segment {
+                spans += segment.totals().spans;
+            }
+            if segment.number() == place.segment {
+                spans = spans.saturating_sub(crate::compact::spans_through(&segment, place.block).await?);
+            }
+        }
+        Ok(spans)
+    }
+
     async fn warm(&self, projection: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
         let rollups = &self.inner.rollups;
         let _turn = rollups.codec.lock().await;

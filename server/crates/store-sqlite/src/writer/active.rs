@@ -34,7 +34,7 @@ impl Active {
     }
 
     pub(super) async fn reopen(segment: Arc<Segment>, synchronous: Synchronous) -> Result<Self, StoreError> {
-        let mut connection = WriterConnection::open(&segment.path, Purpose::Blocks, synchronous).await?;
+        let mut connection = WriterConnection::open(&segment.path, Purpose::Log, synchronous).await?;
         let size_bytes =
             std::fs::metadata(&segment.path).map_err(error::io(format!("read the size of {}", segment.file())))?.len();
         let codec = Box::new(Codec::new(

@@ -65,6 +65,8 @@ impl Projection for Once {
 async fn project_all(store: &impl Projector, projection: &mut Once, limit: usize) {
     loop {
         let progress = store.project(projection, limit).await.expect("the projector goes on");
+        let left = store.unprojected().await.expect("what is left is known");
+        assert_eq!(progress.caught_up, left == 0, "{left} spans are left");
         if progress.caught_up {
             return;
         }

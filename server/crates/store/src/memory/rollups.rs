@@ -125,6 +125,12 @@ impl Projector for MemoryStore {
         Ok(())
     }
 
+    async fn unprojected(&self) -> Result<u64, StoreError> {
+        let state = self.state();
+        let left = state.log.iter().filter(|committed| Some(committed.at) > state.projected);
+        Ok(left.map(|committed| committed.batch.len() as u64).sum())
+    }
+
     async fn warm(&self, projection: &mut dyn Projection, window: Duration) -> Result<(), StoreError> {
         let state = self.state();
         let past: Vec<_> = state.log.iter().filter(|committed| Some(committed.at) <= state.projected).collect();
