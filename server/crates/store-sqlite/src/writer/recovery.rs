@@ -75,7 +75,7 @@ impl SqliteWriter {
     }
 
     async fn clean(&self, segment: &Segment) -> Result<(), StoreError> {
-        let mut connection = WriterConnection::open(&segment.path, Purpose::Blocks, self.options.synchronous).await?;
+        let mut connection = WriterConnection::open(&segment.path, Purpose::Log, self.options.synchronous).await?;
         forget_after(&mut connection, &segment.totals()).await.map_err(segment.failed("delete what failed"))?;
         connection.close().await.map_err(segment.failed("write all pages once more"))
     }
