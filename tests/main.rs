@@ -7,6 +7,7 @@ mod author;
 mod browser;
 mod closed_loop;
 mod crash;
+mod exchange;
 mod faults;
 mod harness;
 mod house;

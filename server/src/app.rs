@@ -7,6 +7,7 @@ use http::HeaderValue;
 use spillway_api::Listener;
 use spillway_model::identity::ServiceKey;
 use spillway_store_sqlite::SqliteStore;
+use tokio::sync::Notify;
 
 use crate::{
     config::Config,
@@ -33,6 +34,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub demo: Option<Demo>,
     pub started_at_ns: i64,
+    /// Told when something is to be erased.
+    pub erasures: Arc<Notify>,
     /// Set once the listeners are bound.
     pub listeners: Arc<OnceLock<Vec<Listener>>>,
     /// Set once all routes are mounted.

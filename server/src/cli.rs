@@ -8,10 +8,18 @@ use crate::config;
 
 mod backup;
 mod check;
+mod erase;
+mod export;
+mod import;
+mod remote;
 mod restore;
 
 pub use backup::{BackupArgs, run as backup};
 pub use check::{CheckArgs, run as check};
+pub use erase::{EraseArgs, run as erase};
+pub use export::{ExportArgs, run as export};
+pub use import::{ImportArgs, run as import};
+pub use remote::{Remote, RemoteArgs, RemoteError};
 pub use restore::{RestoreArgs, run as restore};
 
 /// `sysexits.h`: the configuration or the command line is wrong.
@@ -33,6 +41,13 @@ pub struct Data {
 }
 
 impl Data {
+    /// All settings, for commands that do what the server does.
+    fn config(self) -> Result<config::Config, config::ConfigError> {
+        let flags: Vec<(&'static str, String)> = self.data_dir.map(|dir| ("data_dir", dir)).into_iter().collect();
+        let variables: BTreeMap<String, String> = std::env::vars().collect();
+        config::Config::from_layers(&config::load(&flags, &variables, self.config)?)
+    }
+
     fn dir(self) -> Result<PathBuf, config::ConfigError> {
         let flags: Vec<(&'static str, String)> = self.data_dir.map(|dir| ("data_dir", dir)).into_iter().collect();
         let variables: BTreeMap<String, String> = std::env::vars().collect();

@@ -5,6 +5,7 @@
 //! clients obey. So the queue's length bounds itself, and so does the time that a request waits.
 
 pub mod body;
+mod import;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod trouble;
@@ -343,7 +344,7 @@ impl Ingest {
 }
 
 /// Names a request: the same bytes at the same endpoint are the same request.
-fn digest(endpoint: &str, body: &[u8]) -> RequestDigest {
+pub(crate) fn digest(endpoint: &str, body: &[u8]) -> RequestDigest {
     let mut hasher = Sha256::new();
     hasher.update(endpoint.as_bytes());
     hasher.update([0]);

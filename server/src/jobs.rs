@@ -1,5 +1,6 @@
 //! Work that nobody waits for.
 
 pub mod compactor;
+pub mod eraser;
 pub mod projector;
 pub mod retention;

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod exchange;
 pub mod fault;
 pub mod http;
 pub mod ingest;

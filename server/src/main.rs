@@ -63,6 +63,30 @@ enum Command {
         Nothing changes before every file was compared with its checksum; what was there is moved aside, never deleted.\n\
         Exit code 65: the backup is damaged.")]
     Restore(cli::RestoreArgs),
+    /// Erase spans for good, from all files
+    #[command(after_help = "Examples:\n  \
+        spillway erase --where 'user.id=\"4711\"' --dry-run\n  \
+        spillway erase --where 'service=checkout enduser.email=\"a@example.com\"' --traces\n  \
+        SPILLWAY_ADMIN_TOKEN=… spillway erase --where 'user.id=\"4711\"' --url http://127.0.0.1:7070\n\n\
+        Every SPAN that fulfils the filter goes, or with --traces every trace that has one. When it says that it is done, the text is in no file of\n\
+        spans any more, nor is the filter. When it is stopped, `spillway serve` goes on with it. Backups, exports, events and sums are not searched.\n\
+        Files that hold such spans are written anew: that takes free space as large as the largest of them twice.")]
+    Erase(cli::EraseArgs),
+    /// Write traces as OTLP/JSON lines
+    #[command(after_help = "Examples:\n  \
+        spillway export traces.jsonl\n  \
+        spillway export --where 'service=checkout status=error' --from 2026-01-31T00:00:00Z - | gzip > errors.jsonl.gz\n\n\
+        One OTLP export request a line, all spans of a trace on one line (over 2,000 on several), newest trace first. A trace goes out whole when one\n\
+        of its spans fulfils the filter and began in the range. Any OTLP/HTTP receiver takes a line as the body of POST /v1/traces.")]
+    Export(cli::ExportArgs),
+    /// Read OTLP/JSON lines, or what Jaeger's interface saves, into the store
+    #[command(after_help = "Examples:\n  \
+        spillway import traces.jsonl.gz\n  \
+        spillway import trace-from-jaeger.json --data-dir /var/lib/spillway\n  \
+        gunzip -c errors.jsonl.gz | spillway import -\n\n\
+        Spans that are stored already are left out: an import may be repeated, also one that was cut off. gzip is recognised. Secrets are masked as\n\
+        those of other senders are (docs/INGEST.md says what becomes of Jaeger's fields).")]
+    Import(cli::ImportArgs),
     /// Compile an uploaded rule; started by the server, never by hand
     #[command(hide = true)]
     CompileWorker,
@@ -156,6 +180,9 @@ fn main() -> ExitCode {
         Command::Backup(args) => cli::backup(args),
         Command::Check(args) => cli::check(args),
         Command::Restore(args) => cli::restore(args),
+        Command::Export(args) => cli::export(args),
+        Command::Import(args) => cli::import(args),
+        Command::Erase(args) => cli::erase(args),
         Command::CompileWorker => spillway_plugin_host::compile_worker_main(),
     }
 }

@@ -26,7 +26,7 @@ const USAGE_BYTES: usize = 1 << 20;
 pub fn main_routes(app: &App) -> (Router<App>, Vec<Registered>) {
     let routes = Routes::new(app.clone());
     let routes = ingest(routes, app);
-    let routes = telemetry(routes);
+    let routes = telemetry(routes, app);
     let routes = control(routes);
     let routes = server(routes);
     routes.finish()
@@ -50,7 +50,7 @@ fn ingest(routes: Routes, app: &App) -> Routes {
     otlp(routes, app).add(Method::POST, "/webhooks/spillway", Ingest, webhook_doc, webhook::handler)
 }
 
-fn telemetry(routes: Routes) -> Routes {
+fn telemetry(routes: Routes, app: &App) -> Routes {
     let traces = Doc::new("Search traces, newest first")
         .query("q", "a filter such as `service=checkout duration>250ms http.route=\"/pay/{id}\"`; with the others, all have to hold")
         .query("environment", "deployment.environment.name")
@@ -69,6 +69,9 @@ fn telemetry(routes: Routes) -> Routes {
         .query("q", "the text so far")
         .query("at", "the cursor in characters, default the end")
         .returns::<api::FilterCompletion>();
+    let erase = Doc::new("Erase spans for good: noted durably, then done in the background, also by the next process; a dry run answers 200")
+        .takes::<api::EraseRequest>()
+        .returns_status::<api::Erasure>(StatusCode::ACCEPTED);
     let events = Doc::new("Health and breaker events, newest first")
         .query("kind", "breaker or health")
         .query("service", "service.name")
@@ -108,6 +111,33 @@ fn telemetry(routes: Routes) -> Routes {
             Read,
             Doc::new("Operations by service").returns::<api::OperationList>(),
             v1::traces::operations,
+        )
+        .add(Method::POST, "/api/v1/erase", Change, erase, v1::erase::post)
+        .add(
+            Method::GET,
+            "/api/v1/erase/{id}",
+            Read,
+            Doc::new("How far an erasure is").returns::<api::Erasure>(),
+            v1::erase::get,
+        )
+        .add(
+            Method::GET,
+            "/api/v1/export",
+            Read,
+            Doc::new("Traces that have a span fulfilling a filter, as OTLP/JSON: one request a line, newest trace first")
+                .query("q", "the filter, default all")
+                .returns_type("application/x-ndjson"),
+            v1::export::get,
+        )
+        .add(
+            Method::POST,
+            "/api/v1/import",
+            Change,
+            Doc::new("Store one line of an export; spans that are stored already, whenever they came, are left out")
+                .takes_type("application/json")
+                .returns::<api::Imported>()
+                .body_limit(app.config.max_body_bytes),
+            v1::import::post,
         )
         .add(Method::GET, "/api/v1/events", Read, events, v1::events::list)
         .add(Method::GET, "/api/v1/services/series", Read, service_series, v1::series::service)

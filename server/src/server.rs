@@ -23,7 +23,7 @@ use crate::{
     fault,
     http::{access::Access, guard::Hosts},
     ingest::{self, Ingest, Sizes, trouble::Trouble},
-    jobs::{compactor, projector, retention},
+    jobs::{compactor, eraser, projector, retention},
     listen::{self, Bound, TlsError},
     live,
     metrics::Metrics,
@@ -96,6 +96,8 @@ impl Server {
         let committed = Arc::new(Notify::new());
         tasks.spawn(projector::run(store.clone(), committed.clone(), stop.clone()));
         tasks.spawn(compactor::run(store.clone(), stop.clone()));
+        let erasures = Arc::new(Notify::new());
+        tasks.spawn(eraser::run(store.clone(), erasures.clone(), stop.clone()));
         let keep = retention::Keep {
             spans: config.retention_spans,
             history: config.retention_history,
@@ -136,6 +138,7 @@ impl Server {
             metrics,
             demo: config.demo.then(Demo::new),
             started_at_ns: clock::unix_ns(),
+            erasures,
             listeners: Arc::new(OnceLock::new()),
             openapi: Arc::new(OnceLock::new()),
             config,

@@ -7,7 +7,9 @@
 mod decision;
 mod demo;
 mod directive;
+mod erasure;
 mod event;
+mod imported;
 mod level;
 mod plugin;
 mod problem;
@@ -22,7 +24,9 @@ mod usage;
 pub use decision::{Contribution, DecisionList, DecisionRecord, DecisionState};
 pub use demo::{DemoDependency, DemoFault, DemoState, DemoSwitch};
 pub use directive::{Action, Author, Directive, DirectiveSet, IgnoredDirective, Match, OnExpiry, ReadDirectives};
+pub use erasure::{EraseRequest, Erasure};
 pub use event::{BreakerEvent, BreakerState, Event, EventList, EventRecord, HealthEvent, HealthStatus, WebhookAnswer};
+pub use imported::Imported;
 pub use level::{COHORTS, Criticality, LEVELS, cohort, level};
 pub use plugin::{
     Plugin, PluginBreaker, PluginConfigChange, PluginList, PluginLog, PluginLogList, PluginMode, PluginModeChange,

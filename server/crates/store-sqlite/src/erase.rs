@@ -254,7 +254,10 @@ async fn sweep(inner: &Inner) -> Result<(), StoreError> {
     const TRIES: usize = 100;
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
     for _ in 0..TRIES {
-        inner.catalogue.sweep().await?;
+        // Closed while a backup copies these files.
+        if let (Some(_compaction), Some(_retention)) = (inner.compaction.pass()?, inner.retention.pass()?) {
+            inner.catalogue.sweep().await?;
+        }
         if inner.catalogue.leaving() == 0 {
             return Ok(());
         }

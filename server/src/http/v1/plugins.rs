@@ -31,7 +31,8 @@ impl Actor {
     /// Anybody on an open loopback server.
     pub const ANONYMOUS: Self = Self("anonymous");
 
-    fn name(self) -> &'static str {
+    /// As it stands in the audit log.
+    pub fn name(self) -> &'static str {
         self.0
     }
 }
