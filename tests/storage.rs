@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::process::Command;
 
 use crate::harness::{
@@ -116,4 +116,25 @@ async fn a_flipped_byte_is_found_by_a_check_and_refused_by_a_restore() {
     let (code, _, stderr) = spillway(&into).await;
     assert!(code == Some(65) && stderr.contains("fresh/000001.db"), "{stderr}");
     assert!(restored.path().join("fresh/000001.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_is_pinned_with_a_note_listed_and_let_go() {
+    let (server, client) = (Server::start().await, Client::new());
+    assert_eq!(client.send(otlp(&server.otlp_http, &call(1))).await.status, StatusCode::OK);
+    let url = |number: u64| server.url(&format!("/api/v1/traces/{}/pin", hex(&trace_id(number))));
+    let pins = async || client.get(&server.url("/api/v1/pins")).await.value()["pins"].as_array().unwrap().clone();
+    let note = serde_json::json!({ "note": "the outage of Monday" });
+
+    assert_eq!(client.json(Method::POST, &url(2), &note).await.status, StatusCode::NOT_FOUND);
+    let long = serde_json::json!({ "note": "a".repeat(1_001) });
+    assert_eq!(client.json(Method::POST, &url(1), &long).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(client.json(Method::POST, &url(1), &note).await.status, StatusCode::OK);
+
+    let pinned = pins().await;
+    assert_eq!(pinned.len(), 1);
+    assert_eq!((&pinned[0]["trace_id"], &pinned[0]["note"]), (&hex(&trace_id(1)).into(), &note["note"]));
+    assert_eq!(client.json(Method::DELETE, &url(1), &note).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(client.json(Method::DELETE, &url(1), &note).await.status, StatusCode::NOT_FOUND);
+    assert!(pins().await.is_empty());
 }

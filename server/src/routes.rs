@@ -106,6 +106,27 @@ fn telemetry(routes: Routes, app: &App) -> Routes {
             v1::traces::get,
         )
         .add(
+            Method::POST,
+            "/api/v1/traces/{trace_id}/pin",
+            Change,
+            Doc::new("Keep a trace whatever the retention says").takes::<api::PinNote>().returns::<api::Pin>(),
+            v1::pins::post,
+        )
+        .add(
+            Method::DELETE,
+            "/api/v1/traces/{trace_id}/pin",
+            Change,
+            Doc::new("Let a trace go with the others of its age"),
+            v1::pins::delete,
+        )
+        .add(
+            Method::GET,
+            "/api/v1/pins",
+            Read,
+            Doc::new("Traces that are kept whatever the retention says, newest first").returns::<api::PinList>(),
+            v1::pins::list,
+        )
+        .add(
             Method::GET,
             "/api/v1/operations",
             Read,

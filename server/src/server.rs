@@ -100,6 +100,7 @@ impl Server {
         tasks.spawn(eraser::run(store.clone(), erasures.clone(), stop.clone()));
         let keep = retention::Keep {
             spans: config.retention_spans,
+            bytes: config.retention_bytes,
             history: config.retention_history,
             rollups_1s: config.retention_rollups_1s,
             rollups_10s: config.retention_rollups_10s,

@@ -41,20 +41,37 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim()))
 }
 
+fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let factor: u64 = match unit {
+        "" | "B" => 1,
+        "kB" => 1_000,
+        "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        "TB" => 1_000_000_000_000,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+/// Space on a disk; `None` when there is no limit.
+pub(super) fn space(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "off" => Ok(None),
+        // One file of the log and one compacted file are always there, each with its log.
+        _ => bytes(text)
+            .filter(|bytes| *bytes >= 64 << 20)
+            .map(Some)
+            .ok_or_else(|| "expected a size of at least 64MiB such as 50GiB, or `off`".into()),
+    }
+}
+
 pub(super) fn size(text: &str) -> Result<usize, String> {
-    let bytes = number_and_unit(text).and_then(|(number, unit)| {
-        let factor: u64 = match unit {
-            "" | "B" => 1,
-            "kB" => 1_000,
-            "KiB" => 1 << 10,
-            "MB" => 1_000_000,
-            "MiB" => 1 << 20,
-            "GB" => 1_000_000_000,
-            "GiB" => 1 << 30,
-            _ => return None,
-        };
-        usize::try_from(number.checked_mul(factor)?).ok()
-    });
+    let bytes = bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
     // The store addresses a batch with 32 bits.
     bytes
         .filter(|bytes| (1..=1 << 31).contains(bytes))
@@ -94,6 +111,16 @@ mod tests {
         }
         for bad in ["", "7", "0s", "99999999999999d", "d"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn space_is_read_with_its_unit_or_is_off() {
+        assert_eq!(space("off"), Ok(None));
+        assert_eq!(space("50GiB"), Ok(Some(50 << 30)));
+        assert_eq!(space("2TB"), Ok(Some(2_000_000_000_000)));
+        for bad in ["", "0", "1MiB", "50", "x", "99999999999TiB"] {
+            assert!(space(bad).is_err(), "{bad}");
         }
     }
 

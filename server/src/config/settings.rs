@@ -51,6 +51,11 @@ pub const SETTINGS: &[Setting] = &[
         "memory for requests that wait for their commit; beyond it senders get 503 and Retry-After",
     ),
     setting("retention.spans", "7d", "how long spans are kept"),
+    setting(
+        "retention.bytes",
+        "off",
+        "largest size of the store, such as 50GiB: beyond it the oldest spans go, whatever their age, or `off`",
+    ),
     setting("retention.history", "90d", "how long events and decisions are kept"),
     setting("retention.rollups_1s", "1h", "how long charts and the map of the past can tell single seconds apart"),
     setting(

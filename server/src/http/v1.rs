@@ -9,6 +9,7 @@ pub mod events;
 pub mod export;
 pub mod import;
 pub mod live;
+pub mod pins;
 pub mod plugins;
 pub mod series;
 pub mod session;

@@ -7,14 +7,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 
-/// Segments are a day or a gigabyte: looking more often would find nothing new.
-const EVERY: Duration = Duration::from_secs(300);
+/// Segments are a day or a gigabyte: at top rate one is full in some minutes, and a look costs next to nothing.
+const EVERY: Duration = Duration::from_secs(60);
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
     /// Spans.
     pub spans: Duration,
+    /// At most so many bytes of everything, by letting the oldest spans go.
+    pub bytes: Option<u64>,
     /// Events and decisions.
     pub history: Duration,
     /// Sums of single seconds.
@@ -54,17 +56,37 @@ pub async fn run(store: impl Retention + RollupRetention, keep: Keep, stop: Canc
             Ok(_) => {}
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "retention failed, it is tried again in five minutes"
+                "retention failed, it is tried again in a minute"
             ),
+        }
+        if let Some(bytes) = keep.bytes {
+            shrink(&store, bytes).await;
         }
         match store.expire_rollups(keep.rollups(now_ns)).await {
             Ok(rows) if rows > 0 => tracing::info!(rows, "forgot rollups that are older than their retention"),
             Ok(_) => {}
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "old rollups stay, it is tried again in five minutes"
+                "old rollups stay, it is tried again in a minute"
             ),
         }
+    }
+}
+
+async fn shrink(store: &impl Retention, most_bytes: u64) {
+    match store.shrink(most_bytes).await {
+        Ok(report) if report.segments > 0 => {
+            tracing::info!(
+                segments = report.segments,
+                bytes = report.bytes,
+                "forgot the oldest spans: the space is used up"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the store is larger than it may be, it is tried again in a minute"
+        ),
     }
 }
 
@@ -81,6 +103,7 @@ mod tests {
         let hours = |hours: u64| Duration::from_secs(hours * 3_600);
         let keep = Keep {
             spans: hours(1),
+            bytes: None,
             history: hours(1),
             rollups_1s: hours(1),
             rollups_10s: hours(24),

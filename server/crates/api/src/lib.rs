@@ -11,6 +11,7 @@ mod erasure;
 mod event;
 mod imported;
 mod level;
+mod pin;
 mod plugin;
 mod problem;
 mod series;
@@ -28,6 +29,7 @@ pub use erasure::{EraseRequest, Erasure};
 pub use event::{BreakerEvent, BreakerState, Event, EventList, EventRecord, HealthEvent, HealthStatus, WebhookAnswer};
 pub use imported::Imported;
 pub use level::{COHORTS, Criticality, LEVELS, cohort, level};
+pub use pin::{Pin, PinList, PinNote};
 pub use plugin::{
     Plugin, PluginBreaker, PluginConfigChange, PluginList, PluginLog, PluginLogList, PluginMode, PluginModeChange,
     PluginOrigin, PluginOutcome,

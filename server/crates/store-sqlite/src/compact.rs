@@ -18,6 +18,7 @@ use crate::{
     store::Inner,
 };
 
+pub(crate) mod keep;
 mod merge;
 mod target;
 

@@ -23,6 +23,7 @@ mod events;
 mod gate;
 mod migrate;
 mod open;
+mod pins;
 mod replay;
 mod retention;
 mod rollups;

@@ -20,6 +20,7 @@ impl Schema {
             Self::Control => &[
                 include_str!("../../../../migrations/control/0001_plugins.sql"),
                 include_str!("../../../../migrations/control/0002_erasures.sql"),
+                include_str!("../../../../migrations/control/0003_pins.sql"),
             ],
             Self::History => &[
                 include_str!("../../../../migrations/history/0001_events.sql"),

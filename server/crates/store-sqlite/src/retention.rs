@@ -1,8 +1,16 @@
-//! Forgetting by age: whole segment files, and history in small steps.
+//! Forgetting by age and size: whole segment files, and history in small steps.
 
-use spillway_store::{Retention, RetentionReport, StoreError};
+use std::sync::Arc;
 
-use crate::{SqliteStore, store::Database};
+use spillway_model::identity::TraceId;
+use spillway_store::{PinStore as _, Retention, RetentionReport, SpanReader as _, StoreError};
+
+use crate::{
+    SqliteStore,
+    compact::keep::{self, Moved},
+    segment::{Kind, Segment},
+    store::Database,
+};
 
 /// Rows that one statement deletes: the one writer of the file is held for a few milliseconds at a time.
 const ROWS_A_STEP: i64 = 1_000;
@@ -39,8 +47,7 @@ impl Retention for SqliteStore {
             // The last one of each is being written: it is left to be filled, or to age.
             for segment in segments.split_last().map_or(&[][..], |(_, closed)| closed) {
                 if segment.totals().last_received_at_ns < spans_before_ns {
-                    catalogue.remove(segment);
-                    report.segments += 1;
+                    report.segments += u32::from(forget(self, segment).await?);
                 }
             }
         }
@@ -50,6 +57,36 @@ impl Retention for SqliteStore {
         }
         Ok(report)
     }
+
+    #[tracing::instrument(name = "db.shrink", skip_all, err)]
+    async fn shrink(&self, most_bytes: u64) -> Result<RetentionReport, StoreError> {
+        let mut report = RetentionReport::default();
+        let catalogue = &self.inner.catalogue;
+        let Some(_pass) = self.inner.retention.pass()? else { return Ok(report) };
+        // Listed once: files that take kept traces now are not looked at, so it ends.
+        for segment in catalogue.compacted().split_last().map_or(&[][..], |(_, closed)| closed) {
+            if self.usage().await?.bytes <= most_bytes {
+                break;
+            }
+            report.segments += u32::from(forget(self, segment).await?);
+        }
+        report.bytes += catalogue.sweep().await?;
+        Ok(report)
+    }
+}
+
+/// Takes a file out; false when that has to wait. What is pinned of it goes on in another.
+async fn forget(store: &SqliteStore, segment: &Arc<Segment>) -> Result<bool, StoreError> {
+    if segment.name.kind == Kind::Compacted {
+        let kept: Vec<TraceId> = store.pins().await?.into_iter().map(|pin| pin.trace_id).collect();
+        match keep::move_kept(&store.inner, segment, &kept).await? {
+            Moved::NotNow => return Ok(false),
+            Moved::Spans(0) => {}
+            Moved::Spans(spans) => tracing::info!(span.count = spans, "pinned spans moved on"),
+        }
+    }
+    store.inner.catalogue.remove(segment);
+    Ok(true)
 }
 
 async fn expire_rows(history: &Database, statement: &'static str, before_ns: i64) -> Result<u64, StoreError> {

@@ -11,6 +11,7 @@ use spillway_store::StoreError;
 
 use crate::{
     block::{BlockReader, trace_hash},
+    catalogue::Part,
     error,
     segment::Segment,
     store::Inner,
@@ -23,8 +24,13 @@ const MOST_SPANS: usize = 200_000;
 
 /// All spans of a trace, each (span id, kind) once, sorted.
 pub(crate) async fn read(inner: &Inner, id: TraceId) -> Result<Option<SpanBatch>, StoreError> {
+    read_parts(inner, id, inner.catalogue.view(None)).await
+}
+
+/// Those of its spans that are in these parts.
+pub(crate) async fn read_parts(inner: &Inner, id: TraceId, parts: Vec<Part>) -> Result<Option<SpanBatch>, StoreError> {
     let mut collector = Collector::new(id);
-    for part in inner.catalogue.view(None) {
+    for part in parts {
         let mut blocks = part.segment.blocks_with(trace_hash(id)).await?;
         blocks.retain(|&block| part.contains(block));
         for blocks in blocks.chunks(BLOCKS_AT_A_TIME) {

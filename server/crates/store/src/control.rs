@@ -58,7 +58,7 @@ pub struct AuditEntry {
     pub at_ns: i64,
     /// Who: `admin`, `anonymous` on an open loopback server, or `guard`.
     pub actor: String,
-    /// What: `plugin.upload`, `plugin.mode`, `plugin.config`, `plugin.delete`.
+    /// What: `plugin.upload`, `plugin.mode`, `plugin.config`, `plugin.delete`, `trace.pin`, `trace.unpin`.
     pub action: String,
     /// To what.
     pub object: String,

@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 #[cfg(feature = "contract")]
 pub mod memory;
+pub mod pins;
 pub mod rollups;
 pub mod spans;
 
@@ -24,6 +25,7 @@ pub use control::{
 pub use erasure::{EraseExtent, EraseReport, Eraser, Erasure, ErasureState};
 pub use error::StoreError;
 pub use events::{EventKind, EventLog, EventPage, EventQuery, LatestStates, StoredEvent};
+pub use pins::{MOST_PINS, Pin, PinStore};
 pub use rollups::{
     EdgeAggregate, NodeAggregate, ProjectProgress, Projection, Projector, RollupBounds, RollupPoint, RollupReader,
     RollupRetention, TopologyRollup,

@@ -160,4 +160,9 @@ impl Retention for MemoryStore {
         let after = state.events.len() + state.decisions.len() + state.ticks.len();
         Ok(RetentionReport { segments: 0, bytes: 0, rows: (before - after) as u64 })
     }
+
+    /// There are no files.
+    async fn shrink(&self, _most_bytes: u64) -> Result<RetentionReport, StoreError> {
+        Ok(RetentionReport::default())
+    }
 }

@@ -245,7 +245,7 @@ pub struct RetentionReport {
     pub rows: u64,
 }
 
-/// Forgetting by age.
+/// Forgetting by age and by size.
 pub trait Retention: Send + Sync {
     /// Removes what arrived before `spans_before_ns` (whole segments only) and history before `history_before_ns`, in small steps.
     fn expire(
@@ -253,4 +253,8 @@ pub trait Retention: Send + Sync {
         spans_before_ns: i64,
         history_before_ns: i64,
     ) -> impl Future<Output = Result<RetentionReport, StoreError>> + Send;
+
+    /// Removes the oldest segments until the store takes no more than `most_bytes` on the disk; what is written to now stays, and so do pinned
+    /// traces. An engine that has no files does nothing.
+    fn shrink(&self, most_bytes: u64) -> impl Future<Output = Result<RetentionReport, StoreError>> + Send;
 }

@@ -59,15 +59,22 @@ pub async fn search(
 /// `GET /api/v1/traces/{trace_id}`.
 #[tracing::instrument(name = "http.traces.get", skip_all, fields(trace.id = id))]
 pub async fn get(State(store): State<SqliteStore>, Path(id): Path<String>) -> Result<Json<api::Trace>, ApiError> {
-    let trace_id = TraceId::parse(&id).ok_or_else(|| {
-        ApiError::bad_request("a trace id is 32 hex digits").with_error("trace_id", "not 32 hex digits")
-    })?;
-    let batch = store.trace(trace_id).await?.ok_or_else(|| {
-        ApiError::not_found(format!(
-            "no span of trace {trace_id} is stored: it was never sent, or is older than the retention"
-        ))
-    })?;
+    let trace_id = parse_id(&id)?;
+    let batch = store.trace(trace_id).await?.ok_or_else(|| not_stored(trace_id))?;
     Ok(Json(api::Trace { trace_id: trace_id.to_string(), spans: batch.iter().map(view::span).collect() }))
+}
+
+/// A trace id of a path.
+pub(super) fn parse_id(id: &str) -> Result<TraceId, ApiError> {
+    TraceId::parse(id).ok_or_else(|| {
+        ApiError::bad_request("a trace id is 32 hex digits").with_error("trace_id", "not 32 hex digits")
+    })
+}
+
+pub(super) fn not_stored(trace_id: TraceId) -> ApiError {
+    ApiError::not_found(format!(
+        "no span of trace {trace_id} is stored: it was never sent, or is older than the retention"
+    ))
 }
 
 /// `GET /api/v1/operations`.

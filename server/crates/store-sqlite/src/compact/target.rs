@@ -259,10 +259,10 @@ async fn write(
             .execute(&mut *tx)
             .await?;
     }
-    // Two groups may have the same last arrival.
+    // Two groups may have the same last arrival. What `||` gives is text, which the column does not take.
     sqlx::query(
         "INSERT INTO request (received_at_ns, digests) VALUES (?, ?)
-         ON CONFLICT (received_at_ns) DO UPDATE SET digests = digests || excluded.digests",
+         ON CONFLICT (received_at_ns) DO UPDATE SET digests = CAST(digests || excluded.digests AS BLOB)",
     )
     .bind(group.received_at_ns)
     .bind(group.digests.as_slice())
