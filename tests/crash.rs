@@ -89,6 +89,8 @@ async fn kills_during_ingest_and_compaction_lose_nothing_that_was_acknowledged()
         events.len()
     );
     assert_whole(&server, &traces).await;
+    let compacted = std::fs::read_dir(server.data().join("segments")).unwrap().count();
+    assert!(compacted > 0, "no kill can have fallen into a compaction");
     let status = client.get(&server.url("/api/v1/status")).await.value();
     assert_eq!(status["spans_stored"], 2 * traces.len(), "spans are stored twice, though their requests were the same");
     assert_calls_counted(&server, traces.len(), &began_at).await;

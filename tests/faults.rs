@@ -223,6 +223,31 @@ async fn after_a_failed_sync_the_log_goes_on_in_another_file_without_a_restart()
     sender.assert_kept(&server).await;
 }
 
+/// A day forth and back, ten years, and each time spans come in and are compacted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_stops_nothing() {
+    const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
+    let faults = Faults::new();
+    let variables = [("SPILLWAY_TEST_COMPACT_AT_ONCE", "1")];
+    let server = faults.server(tempfile::tempdir().unwrap(), &variables).await;
+    let mut sender = Sender::new();
+    let mut number = 0;
+    for ahead_ns in [0, DAY_NS, 0, -DAY_NS, 3_650 * DAY_NS, 0] {
+        faults.set(6, ahead_ns);
+        for _ in 0..3 {
+            number += 1;
+            assert!(sender.trace(&server, number).await && sender.event(&server, number).await);
+        }
+        eventually("compaction", BY_ITSELF, async || {
+            let metrics = sender.client.get(&server.url("/metrics")).await.text();
+            metrics.lines().any(|line| line == "spillway_store_uncompacted_spans 0").then_some(())
+        })
+        .await;
+    }
+    let server = Server::start_in(server.kill().await, &[]).await;
+    sender.assert_kept(&server).await;
+}
+
 /// One way in which calls fail.
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -258,7 +283,7 @@ async fn whatever_call_fails_nothing_acknowledged_is_lost_and_the_next_request_s
         std::env::var("SPILLWAY_FAULTS_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
     println!("SPILLWAY_FAULTS_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut all = cases(if std::env::var_os("SPILLWAY_FAULTS").is_some() { 320 } else { 48 });
+    let mut all = cases(if std::env::var_os("SPILLWAY_FAULTS").is_some() { 80 } else { 48 });
     all.shuffle(&mut rng);
     if std::env::var_os("SPILLWAY_FAULTS").is_none() {
         all.truncate(60);
@@ -267,7 +292,7 @@ async fn whatever_call_fails_nothing_acknowledged_is_lost_and_the_next_request_s
     let mut sender = Sender::new();
     let (mut number, mut hit, mut refused) = (0, 0, 0);
     let mut data = tempfile::tempdir().unwrap();
-    // Compaction and the change of files go on beside it, so that calls of theirs fail as well.
+    // Compaction and the change of files are tried beside it, so that calls of theirs can fail as well.
     let variables = [("SPILLWAY_TEST_COMPACT_AT_ONCE", "1")];
     for cases in all.chunks(30) {
         let server = faults.server(data, &variables).await;
@@ -296,5 +321,5 @@ async fn whatever_call_fails_nothing_acknowledged_is_lost_and_the_next_request_s
         data = server.kill().await;
     }
     println!("{} cases, {hit} met their call, {refused} requests were refused", all.len());
-    assert!(hit as usize > all.len() / 4 && refused > 10, "too few to mean anything: {hit} and {refused}");
+    assert!(hit > 15 && refused > 10, "too few to mean anything: {hit} and {refused}");
 }

@@ -1,5 +1,6 @@
 //! Work that nobody waits for.
 
+pub mod believed;
 pub mod compactor;
 pub mod eraser;
 pub mod projector;

@@ -10,7 +10,7 @@ use std::{
 use axum::Router;
 use spillway_api::Listener;
 use spillway_store::StoreError;
-use spillway_store_sqlite::{OpenOptions, SqliteStore};
+use spillway_store_sqlite::{NetworkFilesystem, OpenOptions, SqliteStore};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -87,7 +87,7 @@ impl Server {
         let config = Arc::new(config);
         let bound = open_listeners(&config).await?;
         let store_error = |source| BindError::Store { path: config.data_dir.clone(), source };
-        let (store, writer) = SqliteStore::open(&config.data_dir, open_options()).await.map_err(store_error)?;
+        let (store, writer) = SqliteStore::open(&config.data_dir, open_options(&config)).await.map_err(store_error)?;
         let metrics = Arc::new(Metrics::default());
         let (stop, stop_writer, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
 
@@ -106,7 +106,7 @@ impl Server {
             rollups_10s: config.retention_rollups_10s,
             rollups_1m: config.retention_rollups_1m,
         };
-        tasks.spawn(retention::run(store.clone(), keep, stop.clone()));
+        tasks.spawn(retention::run(store.clone(), keep, store.newest_arrival_ns(), stop.clone()));
 
         let redactor = ingest::redactor(&config).map_err(BindError::Redaction)?;
         let sizes = Sizes {
@@ -209,12 +209,16 @@ impl Server {
     }
 }
 
-fn open_options() -> OpenOptions {
+fn open_options(config: &Config) -> OpenOptions {
     let mut options = OpenOptions::default();
+    if config.allow_network_filesystem {
+        options.network_filesystem = NetworkFilesystem::Allow;
+    }
     if fault::synchronous_off() {
         options.synchronous = spillway_store_sqlite::Synchronous::Off;
     }
     if fault::compact_at_once() {
+        options.rollups_held = Duration::ZERO;
         options.compact_after = Duration::ZERO;
         options.compact_within = Duration::ZERO;
         options.fresh_bytes = 1 << 16;

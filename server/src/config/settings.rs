@@ -34,6 +34,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("otlp_http", "127.0.0.1:4318", "address of the OTLP/HTTP receiver, or `off`"),
     setting("otlp_grpc", "127.0.0.1:4317", "address of the OTLP/gRPC receiver, or `off`"),
     setting("data_dir", "./data", "directory of the SQLite files"),
+    setting(
+        "allow_network_filesystem",
+        "false",
+        "open data on NFS, SMB, FUSE or 9P, where a lock or a sync may not hold: data can be lost or damaged",
+    ),
     setting("demo", "false", "start the demo shop beside the server"),
     secret("admin_token", "token that the web interface and the API ask for"),
     secret("ingest_key", "key that telemetry, usage reports and directive calls must carry"),

@@ -1,10 +1,11 @@
 //! Forgets what is older than it should be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spillway_store::{Retention, RollupBounds, RollupRetention};
 use tokio_util::sync::CancellationToken;
 
+use super::believed::Believed;
 use crate::clock;
 
 /// Segments are a day or a gigabyte: at top rate one is full in some minutes, and a look costs next to nothing.
@@ -34,8 +35,10 @@ impl Keep {
     }
 }
 
-/// Runs until `stop`.
-pub async fn run(store: impl Retention + RollupRetention, keep: Keep, stop: CancellationToken) {
+/// Runs until `stop`. `newest_ns` is the newest arrival in the store, 0 when there is none.
+pub async fn run(store: impl Retention + RollupRetention, keep: Keep, newest_ns: i64, stop: CancellationToken) {
+    let started = Instant::now();
+    let mut believed = Believed::new(clock::unix_ns(), newest_ns, started.elapsed());
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -43,7 +46,7 @@ pub async fn run(store: impl Retention + RollupRetention, keep: Keep, stop: Canc
             () = stop.cancelled() => return,
             _ = every.tick() => {}
         }
-        let now_ns = clock::unix_ns();
+        let now_ns = believed.now_ns(clock::unix_ns(), started.elapsed());
         match store.expire(before(now_ns, keep.spans), before(now_ns, keep.history)).await {
             Ok(report) if report.segments > 0 || report.rows > 0 => {
                 tracing::info!(

@@ -20,6 +20,7 @@ mod decisions;
 mod erase;
 mod error;
 mod events;
+mod filesystem;
 mod gate;
 mod migrate;
 mod open;
@@ -35,6 +36,7 @@ mod tail;
 mod trace;
 mod writer;
 
+pub use filesystem::NetworkFilesystem;
 pub use open::{OpenOptions, Synchronous};
 pub use store::SqliteStore;
 pub use writer::SqliteWriter;

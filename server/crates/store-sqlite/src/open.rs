@@ -16,6 +16,7 @@ use crate::{
     catalogue::Catalogue,
     connect::{self, Purpose, WriterConnection},
     error,
+    filesystem::{self, NetworkFilesystem},
     gate::Gate,
     migrate::{self, Schema},
     rollups,
@@ -43,6 +44,8 @@ pub enum Synchronous {
 pub struct OpenOptions {
     /// What a commit waits for.
     pub synchronous: Synchronous,
+    /// Whether the directory may be where locks and syncs cannot be relied on.
+    pub network_filesystem: NetworkFilesystem,
     /// A compacted file that has grown to this is closed.
     pub segment_bytes: u64,
     /// A compacted file whose first spans arrived longer ago than this is closed.
@@ -51,6 +54,8 @@ pub struct OpenOptions {
     pub fresh_bytes: u64,
     /// A file of the log whose first spans arrived longer ago than this is closed.
     pub fresh_age: Duration,
+    /// Rollups are held in memory this long before they are written; what is not written yet is not compacted.
+    pub rollups_held: Duration,
     /// Spans are compacted when they arrived longer ago than this: traces are whole by then, and no replay wants them any more.
     pub compact_after: Duration,
     /// How many spans are compacted at a time, if as many wait: decoded they take some 400 bytes each.
@@ -65,10 +70,13 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             synchronous: Synchronous::Full,
+            network_filesystem: NetworkFilesystem::Refuse,
             segment_bytes: 1 << 30,
             segment_age: Duration::from_secs(24 * 3600),
             fresh_bytes: 64 << 20,
             fresh_age: Duration::from_secs(3600),
+            // Each bucket of the resolution of ten seconds is written about twice then.
+            rollups_held: Duration::from_secs(10),
             // The live map is rebuilt from the last 60 s, and the pairing is warmed up with 60 s.
             compact_after: Duration::from_secs(90),
             compact_spans: 1 << 16,
@@ -82,10 +90,11 @@ impl SqliteStore {
     /// Opens the store in `dir`, and creates what is missing. There is one writer.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another process has it open, [`StoreError::TooNew`] when a newer program wrote it.
+    /// [`StoreError::Conflict`] when another process has it open, or it is on a network filesystem; [`StoreError::TooNew`] when a newer program wrote it.
     pub async fn open(dir: impl AsRef<Path>, options: OpenOptions) -> Result<(Self, SqliteWriter), StoreError> {
         let dir = dir.as_ref();
         create_private(dir)?;
+        filesystem::assert_local(dir, options.network_filesystem)?;
         for kind in [Kind::Fresh, Kind::Compacted] {
             create_private(&kind.folder(dir))?;
         }

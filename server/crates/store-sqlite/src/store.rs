@@ -121,6 +121,11 @@ impl SqliteStore {
         &self.inner.dir
     }
 
+    /// When the newest spans arrived; 0 when there are none.
+    pub fn newest_arrival_ns(&self) -> i64 {
+        self.inner.catalogue.all().iter().map(|segment| segment.totals().last_received_at_ns).max().unwrap_or_default()
+    }
+
     /// Closes all files after a checkpoint, so that the next start has nothing to recover. Without it nothing is lost either.
     pub async fn close(self) {
         if let Some(target) = self.inner.compactor.lock().await.take() {

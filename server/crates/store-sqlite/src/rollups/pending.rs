@@ -18,8 +18,6 @@ use super::{encoding::Sums, resolution::bucket, subjects::SubjectKey};
 
 /// A span's clock may run ahead by this much; a fact further in the future is not summed up, or one wrong clock would fill the disk for long.
 const FUTURE_NS: i64 = 3_600 * 1_000_000_000;
-/// How long facts are held. Each bucket of the next resolution is written about twice then.
-pub(crate) const HOLD: Duration = Duration::from_secs(10);
 /// Sums held at most, some 300 bytes each: 10 s of 2,000 nodes and edges.
 const MOST_SUMS: usize = 20_000;
 /// Subjects that are remembered without anything held of them: looking their numbers up again costs a statement each.
@@ -164,9 +162,9 @@ impl Pending {
         self.since.is_some()
     }
 
-    /// Whether it is time to write it.
-    pub(crate) fn is_due(&self) -> bool {
-        self.sums >= MOST_SUMS || self.since.is_some_and(|since| since.elapsed() >= HOLD)
+    /// Whether it is time to write it: something is held for as long as it may be.
+    pub(crate) fn is_due(&self, hold: Duration) -> bool {
+        self.sums >= MOST_SUMS || self.since.is_some_and(|since| since.elapsed() >= hold)
     }
 
     /// What is held, by subject.

@@ -64,7 +64,7 @@ impl Projector for SqliteStore {
         if let Some(watermark) = watermark {
             self.inner.tail.release(watermark);
         }
-        if rollups.pending.read().await.is_due() {
+        if rollups.pending.read().await.is_due(self.inner.options.rollups_held) {
             self.write(&mut codec).await?;
         }
         let caught_up = blocks.is_empty() || watermark >= Some(self.inner.catalogue.end());
@@ -79,7 +79,7 @@ impl Projector for SqliteStore {
         let mut pending = rollups.pending.write().await;
         projection.settle(now_ns, &mut |fact| pending.add(&fact, now_ns));
         pending.settle(now_ns);
-        let due = pending.is_due();
+        let due = pending.is_due(self.inner.options.rollups_held);
         drop(pending);
         if due { self.write(&mut codec).await } else { Ok(()) }
     }
