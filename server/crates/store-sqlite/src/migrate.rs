@@ -70,6 +70,11 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection, schema: Schema, f
     Ok(())
 }
 
+/// The version of a file that has all migrations.
+pub(crate) fn newest(schema: Schema) -> i64 {
+    i64::try_from(schema.migrations().len()).expect("a handful of migrations")
+}
+
 /// Which version a file has.
 ///
 /// # Errors
@@ -80,7 +85,7 @@ pub(crate) async fn refuse_newer(
     file: &str,
 ) -> Result<i64, StoreError> {
     let found = user_version(connection, file).await?;
-    let known = i64::try_from(schema.migrations().len()).expect("a handful of migrations");
+    let known = newest(schema);
     match found > known {
         true => Err(StoreError::TooNew { file: file.to_owned(), found, known }),
         false => Ok(found),

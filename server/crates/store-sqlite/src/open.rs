@@ -164,8 +164,39 @@ async fn open_rows(
     let file = path.display().to_string();
     let mut writer = WriterConnection::open(path, Purpose::Rows, synchronous).await?;
     assert_version(writer.statement()).await?;
+    keep_old(writer.statement(), schema, path).await?;
     migrate::migrate(writer.statement(), schema, &file).await?;
     Ok(Database { path: path.to_owned(), writer: Mutex::new(writer), readers: connect::readers(path, readers) })
+}
+
+/// Copies a file before a migration changes it: the way back to the release before. Only the small ones: files of spans are never migrated
+/// in place, a new layout comes with new files.
+async fn keep_old(connection: &mut SqliteConnection, schema: Schema, path: &Path) -> Result<(), StoreError> {
+    let version = migrate::refuse_newer(connection, schema, &path.display().to_string()).await?;
+    let (Some(dir), Some(stem)) = (path.parent(), path.file_stem()) else { return Ok(()) };
+    let backups = dir.join("backups");
+    let copy = backups.join(format!("{}-schema-{version}.db", stem.display()));
+    // A new file has nothing to keep. When a migration was stopped before its end, the first copy is the right one.
+    if version == 0 || version == migrate::newest(schema) || copy.exists() {
+        return Ok(());
+    }
+    create_private(&backups)?;
+    let unfinished = copy.with_extension("new");
+    let failed = || error::io(format!("write {}", copy.display()));
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished).map_err(failed())?;
+    }
+    sqlx::query("VACUUM INTO ?")
+        .bind(unfinished.display().to_string())
+        .execute(connection)
+        .await
+        .map_err(error::sql(format!("copy {} before its migration", path.display())))?;
+    File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed())?;
+    std::fs::rename(&unfinished, &copy).map_err(failed())?;
+    sync_dir(&backups)?;
+    sync_dir(dir)?;
+    tracing::info!(copy = %copy.display(), "a file of an older release is migrated, and was copied before");
+    Ok(())
 }
 
 async fn assert_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
