@@ -145,9 +145,11 @@ fn telemetry(routes: Routes, app: &App) -> Routes {
             Method::GET,
             "/api/v1/export",
             Read,
-            Doc::new("Traces that have a span fulfilling a filter, as OTLP/JSON: one request a line, newest trace first")
-                .query("q", "the filter, default all")
-                .returns_type("application/x-ndjson"),
+            Doc::new(
+                "Traces that have a span fulfilling a filter, as OTLP/JSON: one request a line, newest trace first",
+            )
+            .query("q", "the filter, default all")
+            .returns_type("application/x-ndjson"),
             v1::export::get,
         )
         .add(

@@ -66,9 +66,8 @@ pub async fn get(State(store): State<SqliteStore>, Path(id): Path<String>) -> Re
 
 /// A trace id of a path.
 pub(super) fn parse_id(id: &str) -> Result<TraceId, ApiError> {
-    TraceId::parse(id).ok_or_else(|| {
-        ApiError::bad_request("a trace id is 32 hex digits").with_error("trace_id", "not 32 hex digits")
-    })
+    TraceId::parse(id)
+        .ok_or_else(|| ApiError::bad_request("a trace id is 32 hex digits").with_error("trace_id", "not 32 hex digits"))
 }
 
 pub(super) fn not_stored(trace_id: TraceId) -> ApiError {
