@@ -1,6 +1,6 @@
 //! The filter language of the whole product: one text for the traces page, the command line and the map.
 //!
-//! Pure: text in, conditions out. [`parse`] gives a [`Filter`], which prints itself in a canonical form, says of any span whether it
+//! Pure: text in, conditions out. [`parse()`] gives a [`Filter`], which prints itself in a canonical form, says of any span whether it
 //! matches ([`Filter::matches`]) and what a span needs to match at all ([`Filter::needs`]), so that an engine can skip what cannot.
 //! [`token`] is what goes to disk: the block writer and the planner of a search hash the same bytes, so that a block without an
 //! attribute is never read for it. What users read of the language is `docs/QUERY.md`.

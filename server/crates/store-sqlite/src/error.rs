@@ -46,6 +46,18 @@ pub(crate) fn corrupt(what: impl Into<String>) -> impl FnOnce(BlockError) -> Sto
     move |error| StoreError::Corrupt { what: what.into(), why: error.to_string() }
 }
 
+/// What a file with a damaged page answers: `None`, so that the other files are served. The log names the file, and `spillway check` the page.
+pub(crate) fn left_out<T>(answer: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(StoreError::Corrupt { what, why }) => {
+            tracing::error!("a file of spans is damaged, the others are served: cannot {what}: {why}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The same failure for each write of a group.
 pub(crate) fn copy(error: &StoreError) -> StoreError {
     match error {

@@ -31,10 +31,10 @@ pub(crate) async fn read(inner: &Inner, id: TraceId) -> Result<Option<SpanBatch>
 pub(crate) async fn read_parts(inner: &Inner, id: TraceId, parts: Vec<Part>) -> Result<Option<SpanBatch>, StoreError> {
     let mut collector = Collector::new(id);
     for part in parts {
-        let mut blocks = part.segment.blocks_with(trace_hash(id)).await?;
+        let Some(mut blocks) = error::left_out(part.segment.blocks_with(trace_hash(id)).await)? else { continue };
         blocks.retain(|&block| part.contains(block));
         for blocks in blocks.chunks(BLOCKS_AT_A_TIME) {
-            let Some(data) = read_blocks(&part.segment, blocks).await? else { break };
+            let Some(Some(data)) = error::left_out(read_blocks(&part.segment, blocks).await)? else { break };
             let file = part.segment.file();
             collector = inner
                 .decode(move || {

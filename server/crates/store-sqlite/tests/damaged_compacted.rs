@@ -16,7 +16,7 @@ use spillway_store::{
 use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter};
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-const PAGE: usize = 16_384;
+const PAGE: usize = 4_096;
 
 struct Nothing;
 
@@ -36,16 +36,16 @@ fn options() -> OpenOptions {
     }
 }
 
-/// Stores a request of 4,000 spans and compacts it; returns its traces.
+/// Stores a request of 6,000 spans and compacts it; returns its traces.
 async fn store_and_compact(store: &SqliteStore, writer: &mut SqliteWriter, number: u8) -> BTreeSet<TraceId> {
-    let batch = generate::realistic_batch(u64::from(number), 4_000);
+    let batch = generate::realistic_batch(u64::from(number), 6_000);
     let traces = batch.spans.trace_id.iter().copied().collect();
     let received_at_ns = i64::from(number);
     let write = Write::Spans { digest: RequestDigest([number; 32]), batch: Arc::new(batch), received_at_ns };
     writer.commit(&[write]).await.remove(0).unwrap();
     while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
-    assert_eq!(store.compact(1_000_000_000).await.unwrap().spans, 4_000);
+    assert_eq!(store.compact(1_000_000_000).await.unwrap().spans, 6_000);
     traces
 }
 

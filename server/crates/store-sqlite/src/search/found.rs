@@ -13,7 +13,7 @@ use super::{
     filter::Filter,
     outline::{Outline, Outlines},
 };
-use crate::{block::trace_hash, catalogue::Part, store::Inner};
+use crate::{block::trace_hash, catalogue::Part, error, store::Inner};
 
 /// Blocks of one trace that are looked at for a page; a trace in more is summed up from its first ones.
 const MOST_BLOCKS: usize = 1_024;
@@ -31,7 +31,8 @@ pub(super) async fn sum_up(
     let mut blocks = 0;
     for part in view {
         let segment = &part.segment;
-        for block in segment.blocks_with(trace_hash(id)).await?.into_iter().filter(|block| part.contains(*block)) {
+        let found = error::left_out(segment.blocks_with(trace_hash(id)).await)?.unwrap_or_default();
+        for block in found.into_iter().filter(|block| part.contains(*block)) {
             blocks += 1;
             if blocks > MOST_BLOCKS {
                 break;

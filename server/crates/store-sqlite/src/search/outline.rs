@@ -86,13 +86,12 @@ impl Outlines {
             return Ok(Some(Arc::clone(outline)));
         }
         let Some(mut connection) = segment.reader().await? else { return Ok(None) };
-        let data: Option<Vec<u8>> = sqlx::query_scalar("SELECT data FROM block_data WHERE block = ?")
+        let data: Result<Option<Vec<u8>>, _> = sqlx::query_scalar("SELECT data FROM block_data WHERE block = ?")
             .bind(block as i64)
             .fetch_optional(&mut *connection)
-            .await
-            .map_err(segment.failed("read a block"))?;
+            .await;
         drop(connection);
-        let Some(data) = data else { return Ok(None) };
+        let Some(Some(data)) = error::left_out(data.map_err(segment.failed("read a block")))? else { return Ok(None) };
         let filter = filter.map(Arc::clone);
         let outline = match inner.decode(move || Ok(Outline::decode(&data, filter.as_deref()))).await? {
             Ok(outline) => Arc::new(outline),

@@ -83,7 +83,8 @@ impl Walk {
         page: &mut TracePage,
     ) -> Result<Option<u64>, StoreError> {
         while self.buffer.is_empty() && !self.ended {
-            self.fill(filter, page).await?;
+            let filled = self.fill(filter, page).await;
+            self.ended |= error::left_out(filled)?.is_none();
         }
         Ok(self.buffered_start())
     }
