@@ -39,7 +39,7 @@ CREATE TABLE block_traces (
     hashes BLOB NOT NULL
 ) STRICT;
 
--- (hash, block) pairs of consecutive blocks, sorted, in pages of 512: a lookup reads one page a run. Runs of one level are merged into
+-- (hash, block) pairs of consecutive blocks, sorted, in pages of 192: a lookup reads one page a run. Runs of one level are merged into
 -- one of the next, so that there are few.
 CREATE TABLE trace_run (
     id INTEGER PRIMARY KEY,
@@ -67,8 +67,9 @@ CREATE TABLE filter_slot (
     first_block INTEGER NOT NULL,
     slot INTEGER NOT NULL,
     bits BLOB NOT NULL,
+    -- With rowids on purpose: without them a row of more than a quarter page takes a page of its own besides.
     PRIMARY KEY (first_block, slot)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Compacted: services of the file; block summaries name them by id.
 CREATE TABLE service (

@@ -185,6 +185,9 @@ async fn compact(inner: &Inner, target: &mut Compactor, batch: Batch) -> Result<
         read_blocks(taken, &mut stored, &mut digests).await?;
     }
     let open = open_target(inner, target, batch.received_at_ns).await?;
+    if inner.catalogue.through() >= batch.through {
+        return Ok(CompactProgress::default());
+    }
     let Some(mut codec) = open.lend() else {
         return Err(StoreError::Io { action: "compact".into(), source: "the encoder was lost".into() });
     };
@@ -217,7 +220,12 @@ async fn open_target<'a>(
     if target.is_none()
         && let Some(last) = inner.catalogue.compacted().pop()
     {
-        *target = Some(Target::reopen(&inner.dir, last, inner.options.synchronous).await?);
+        let (reopened, stored) = Target::reopen(&inner.dir, last, inner.options.synchronous).await?;
+        if stored.through > inner.catalogue.through() {
+            // A commit that was reported as failed is on the disk after all.
+            inner.catalogue.compacted_to(reopened.segment(), stored, &[]);
+        }
+        *target = Some(reopened);
     }
     if target.as_ref().is_none_or(|target| target.is_full(&inner.options, received_at_ns)) {
         let name = inner.catalogue.next(Kind::Compacted);
@@ -309,4 +317,50 @@ async fn retire(inner: &Inner) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use spillway_model::{batch::SpanBatch, observation::Observation};
+    use spillway_store::{
+        Projection, Projector as _, RequestDigest, SpanReader as _, Write, Writer as _, contract::generate,
+    };
+
+    use super::*;
+    use crate::OpenOptions;
+
+    struct Nothing;
+
+    impl Projection for Nothing {
+        fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
+
+        fn settle(&mut self, _: i64, _: &mut dyn FnMut(Observation)) {}
+    }
+
+    /// As after an I/O error that came when the commit was already on the disk: the file knows more than the program.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_that_was_reported_as_failed_is_not_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = OpenOptions { compact_spans: 1_000, ..OpenOptions::default() };
+        let (store, mut writer) = SqliteStore::open(dir.path(), options).await.unwrap();
+        for number in 1..=3_u8 {
+            let batch = Arc::new(generate::realistic_batch(u64::from(number), 500));
+            let write = Write::Spans { digest: RequestDigest([number; 32]), batch, received_at_ns: i64::from(number) };
+            writer.commit(&[write]).await.remove(0).unwrap();
+        }
+        while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+        store.flush().await.unwrap();
+        let now_ns = 200_000_000_000;
+        assert_eq!(store.compact(now_ns).await.unwrap().spans, 1_000);
+        let segment = store.inner.catalogue.compacted().pop().unwrap();
+        let before = segment.totals();
+        store.inner.catalogue.compacted_to(&segment, crate::segment::Totals::default(), &[]);
+        *store.inner.compactor.lock().await = None;
+
+        assert_eq!(store.compact(now_ns).await.unwrap(), CompactProgress::default());
+
+        assert_eq!(segment.totals(), before);
+        assert_eq!(store.usage().await.unwrap().spans, 1_500);
+    }
 }

@@ -85,7 +85,7 @@ async fn statements_on_segments_use_their_indexes() {
         (replay::ARRIVED, &["block_by_arrival (received_at_ns>?)"]),
         (segment::runs::LOOK_UP, &["PRIMARY KEY (run=? AND first_hash<?)"]),
         (search::listing::NEWEST, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
-        (search::candidates::ASK, &["PRIMARY KEY (first_block=? AND slot=?)"]),
+        (search::candidates::ASK, &["sqlite_autoindex_filter_slot_1 (first_block=? AND slot=?)"]),
         (compact::HEADS, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
     ];
     for (statement, indexes) in cases {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::RwLock,
+    time::Duration,
 };
 
 use rustc_hash::FxHashSet;
@@ -173,6 +174,14 @@ impl Segment {
     /// The last place of the log that a fresh one holds.
     pub(crate) fn end(&self) -> Watermark {
         Watermark { segment: self.name.number, block: self.totals().last_block }
+    }
+
+    /// Whether the next blocks go into another file, by its size or by the age of what came first.
+    pub(crate) fn is_full(&self, size_bytes: u64, most_bytes: u64, longest: Duration, received_at_ns: i64) -> bool {
+        let totals = self.totals();
+        let age = received_at_ns.saturating_sub(totals.first_received_at_ns);
+        totals.blocks > 0
+            && (size_bytes >= most_bytes || u128::try_from(age).is_ok_and(|age| age >= longest.as_nanos()))
     }
 
     /// Spans that are read from here.

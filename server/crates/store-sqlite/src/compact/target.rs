@@ -119,14 +119,14 @@ impl Target {
         Self::with(Arc::new(segment), connection).await
     }
 
-    /// Goes on with the last file.
+    /// Goes on with the last file; the totals are those that stand in it.
     pub(super) async fn reopen(
         dir: &Path,
         segment: Arc<Segment>,
         synchronous: Synchronous,
-    ) -> Result<Self, StoreError> {
-        let (_, connection) = Segment::open_for_writing(dir, segment.name, synchronous).await?;
-        Self::with(segment, connection).await
+    ) -> Result<(Self, Totals), StoreError> {
+        let (stored, connection) = Segment::open_for_writing(dir, segment.name, synchronous).await?;
+        Ok((Self::with(segment, connection).await?, stored.totals()))
     }
 
     async fn with(segment: Arc<Segment>, mut connection: WriterConnection) -> Result<Self, StoreError> {
@@ -144,11 +144,7 @@ impl Target {
     }
 
     pub(super) fn is_full(&self, options: &OpenOptions, received_at_ns: i64) -> bool {
-        let totals = self.segment.totals();
-        let age = received_at_ns.saturating_sub(totals.first_received_at_ns);
-        totals.blocks > 0
-            && (self.size_bytes >= options.segment_bytes
-                || u128::try_from(age).is_ok_and(|age| age >= options.segment_age.as_nanos()))
+        self.segment.is_full(self.size_bytes, options.segment_bytes, options.segment_age, received_at_ns)
     }
 
     /// Lent to the thread that encodes; `None` when the last one was lost in a panic: this file cannot go on then.
@@ -182,6 +178,7 @@ impl Target {
             }
         }
         written.map_err(error::sql(format!("commit compacted spans to {file}")))?;
+        self.has_log = true;
         self.size_bytes +=
             group.blocks.iter().map(|block| (block.data.len() + block.summary.len()) as u64).sum::<u64>();
         Ok(totals)

@@ -12,8 +12,8 @@ use sqlx::SqliteConnection;
 use super::Segment;
 use crate::{block::HashSet32, connect::WriterConnection, error};
 
-/// Pairs a page, some 2 kB.
-const PAIRS_A_PAGE: usize = 512;
+/// Pairs a page, some 900 bytes: a row of a table without rowids that is longer than a quarter of a page of the file takes another page besides.
+const PAIRS_A_PAGE: usize = 192;
 
 /// Runs of one level that are merged into one: a lookup reads a page of each, and a pair is rewritten once a level.
 const RUNS_A_LEVEL: i64 = 16;

@@ -78,11 +78,7 @@ impl Active {
     }
 
     pub(super) fn is_full(&self, options: &OpenOptions, received_at_ns: i64) -> bool {
-        let totals = self.segment.totals();
-        let age = received_at_ns.saturating_sub(totals.first_received_at_ns);
-        totals.blocks > 0
-            && (self.size_bytes >= options.fresh_bytes
-                || u128::try_from(age).is_ok_and(|age| age >= options.fresh_age.as_nanos()))
+        self.segment.is_full(self.size_bytes, options.fresh_bytes, options.fresh_age, received_at_ns)
     }
 
     /// Encodes on a thread for blocking work: 512 spans take longer than a task may keep its thread.
