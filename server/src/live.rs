@@ -1,28 +1,26 @@
-//! The live map: one task owns it, everybody else holds a [`LiveHandle`].
+//! The live map: one thread owns it, everybody else holds a [`LiveHandle`].
 //!
 //! What was committed goes in, a numbered stream of changes comes out. State changes (health, breakers, shedding, nodes and edges that
 //! come or go) are drawn within [`SETTLE`]; numbers once a second, and only where the shown value changed.
 //!
-//! **Invariant:** the writer never waits for the map. When the map cannot keep up, batches are left out and counted: the map then
-//! shows too little for half a minute, but no sender waits and nothing that was stored is lost.
+//! Spans come by way of the projector: it reads what was committed, in order, and has it paired here ([`Pairing`]); the same facts are
+//! summed up for the map and for the rollups. So a busy map is late by what is not projected yet, and leaves nothing out.
+//!
+//! **Invariant:** the writer never waits for the map. Events and reports that find no room are left out and counted.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use spillway_api::Topology;
 use spillway_model::{
-    batch::SpanBatch,
     event::Event,
     identity::ServiceKey,
     topology::{Live, LiveLimits, LiveStats, Map, UsageSignals},
 };
-use spillway_store::{EventLog, LatestStates, ReplayedBatch, SpanReader, StoreError};
-use tokio::sync::mpsc;
+use spillway_store::{EventLog, LatestStates, StoreError};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{clock, control, metrics::Metrics};
@@ -30,6 +28,7 @@ use crate::{clock, control, metrics::Metrics};
 mod board;
 mod frame;
 mod hub;
+mod pairing;
 mod task;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,6 +36,7 @@ pub mod view;
 
 pub use frame::Frame;
 pub use hub::{Subscription, TooManySubscribers};
+pub use pairing::Pairing;
 
 use board::Board;
 use hub::Hub;
@@ -44,44 +44,15 @@ use hub::Hub;
 /// State changes that come together are drawn together; a person does not notice this delay.
 pub const SETTLE: Duration = Duration::from_millis(50);
 
-/// The window and the time that half-seen calls wait: what came before does not show any more.
-const REBUILD_NS: i64 = 60_000_000_000;
 /// Breakers and health reports older than this are forgotten.
 const STATES_NS: i64 = 900_000_000_000;
-/// Spans of one page of the replay: bounds the memory that a start needs.
-const REPLAY_SPANS: usize = 20_000;
-
-/// Commits that may wait for the map.
-const INBOX: usize = 1_024;
-/// Memory that the batches among them may hold.
-const INBOX_BYTES: usize = 64 << 20;
+/// Reports of enforcers that may wait for the map: one comes each tick.
+const USAGE_INBOX: usize = 64;
 /// Events are few and precious (a breaker's state is said once): they wait in a queue of their own.
 const EVENT_INBOX: usize = 4_096;
 
-/// What was committed, for the map.
-#[derive(Clone, Debug)]
-pub enum Committed {
-    /// Spans.
-    Spans {
-        /// The spans.
-        batch: Arc<SpanBatch>,
-        /// When they arrived.
-        received_at_ns: i64,
-    },
-    /// Events that were new.
-    Events {
-        /// The events.
-        events: Vec<Event>,
-        /// When they arrived.
-        received_at_ns: i64,
-    },
-}
-
-/// What is told to the task.
-enum Told {
-    Spans { batch: Arc<SpanBatch>, received_at_ns: i64, size: usize },
-    Usage(Vec<(ServiceKey, UsageSignals)>),
-}
+/// What the enforcers of services counted.
+type Usage = Vec<(ServiceKey, UsageSignals)>;
 
 struct Events {
     events: Vec<Event>,
@@ -102,10 +73,6 @@ impl Rebuilt {
         Self(Live::new(limits))
     }
 
-    fn replay(&mut self, batch: &ReplayedBatch) {
-        self.0.observe_batch(&batch.batch, unsigned(batch.received_at_ns));
-    }
-
     fn restore(&mut self, states: &LatestStates, now_ns: i64) {
         for event in &states.events {
             // When it was received is not known; a sender whose clock is ahead must not take the map's time with it.
@@ -114,63 +81,36 @@ impl Rebuilt {
     }
 }
 
-/// Rebuilds the map from the store, a page at a time.
+/// Rebuilds what events said from the store. Spans come when the projector warms up its [`Pairing`].
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
-pub async fn rebuild(store: &(impl SpanReader + EventLog), now_ns: i64) -> Result<Rebuilt, StoreError> {
+pub async fn rebuild(store: &impl EventLog, now_ns: i64) -> Result<Rebuilt, StoreError> {
     let mut rebuilt = Rebuilt::empty(rand::random());
-    // Events first: they are older, and the map's time only goes forward.
     rebuilt.restore(&store.latest_states(now_ns - STATES_NS, now_ns).await?, now_ns);
-    let mut after = store.watermark_before(now_ns - REBUILD_NS).await?;
-    loop {
-        let page = store.replay(after, REPLAY_SPANS).await?;
-        let Some(last) = page.last() else { return Ok(rebuilt) };
-        after = Some(last.at);
-        page.iter().for_each(|batch| rebuilt.replay(batch));
-        tokio::task::yield_now().await;
-    }
+    Ok(rebuilt)
 }
 
 /// A cheap handle of the live map.
 #[derive(Clone)]
 pub struct LiveHandle {
-    told: mpsc::Sender<Told>,
+    usage: mpsc::Sender<Usage>,
     events: mpsc::Sender<Events>,
-    waiting_bytes: Arc<AtomicUsize>,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
 }
 
 impl LiveHandle {
-    /// Shows what was committed. Never waits: what finds no room is left out and counted.
-    pub fn observe(&self, committed: Committed) {
-        let taken = match committed {
-            Committed::Events { events, received_at_ns } => {
-                self.events.try_send(Events { events, received_at_ns }).is_ok()
-            }
-            Committed::Spans { batch, received_at_ns } => self.observe_spans(batch, received_at_ns),
-        };
-        if !taken {
+    /// Shows events that were committed and were new. Never waits: what finds no room is left out and counted.
+    pub fn show_events(&self, events: Vec<Event>, received_at_ns: i64) {
+        if self.events.try_send(Events { events, received_at_ns }).is_err() {
             self.metrics.live_missed.fetch_add(1, Relaxed);
         }
     }
 
-    fn observe_spans(&self, batch: Arc<SpanBatch>, received_at_ns: i64) -> bool {
-        let size = batch.size_bytes();
-        // A single batch larger than the budget still goes in alone.
-        let waiting = self.waiting_bytes.fetch_add(size, Relaxed);
-        let fits = waiting == 0 || waiting.saturating_add(size) <= INBOX_BYTES;
-        let taken = fits && self.told.try_send(Told::Spans { batch, received_at_ns, size }).is_ok();
-        if !taken {
-            self.waiting_bytes.fetch_sub(size, Relaxed);
-        }
-        taken
-    }
-
     /// Shows what the enforcers of services counted. When the map is busy it is left out: the next one comes within a second.
     pub fn show_usage(&self, usage: Vec<(ServiceKey, UsageSignals)>) {
-        if self.told.try_send(Told::Usage(usage)).is_err() {
+        if self.usage.try_send(usage).is_err() {
             self.metrics.live_missed.fetch_add(1, Relaxed);
         }
     }
@@ -228,38 +168,65 @@ impl control::World for LiveHandle {
     }
 }
 
-/// Starts the task that owns the map.
+/// Starts the thread that owns the map; what `feed` makes of the map's pairing runs on it as well, until it ends by itself.
 ///
-/// It has a thread of its own: pairing and drawing are work, and the threads of the runtime answer requests.
-pub fn start(past: Rebuilt, metrics: Arc<Metrics>, tasks: &TaskTracker, stop: CancellationToken) -> LiveHandle {
-    let (handle, task) = prepare(past, metrics, Arc::new(clock::unix_ns), stop);
+/// Pairing and drawing are work, and the threads of the runtime answer requests.
+///
+/// # Errors
+/// When the system has no thread left.
+pub fn start<F>(
+    past: Rebuilt,
+    metrics: Arc<Metrics>,
+    feed: impl FnOnce(Pairing) -> F + Send + 'static,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> std::io::Result<LiveHandle>
+where
+    F: Future<Output = ()>,
+{
+    let (handle, pairing, task) = prepare(past, metrics, Arc::new(clock::unix_ns), stop);
     let runtime = tokio::runtime::Handle::current();
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
-    let thread = std::thread::Builder::new().name("live".to_owned()).spawn(move || {
-        runtime.block_on(task.run());
+    std::thread::Builder::new().name("live".to_owned()).spawn(move || {
+        runtime.block_on(async { tokio::join!(task.run(), feed(pairing)) });
         drop(ended);
-    });
-    if let Err(error) = thread {
-        tracing::error!(error = &error as &dyn std::error::Error, "the live map has no thread and stands still");
-    }
+    })?;
     tasks.spawn(async move {
         // It ends when the thread does, whichever way.
         let _ = end.await;
     });
-    handle
+    Ok(handle)
 }
 
-fn prepare(past: Rebuilt, metrics: Arc<Metrics>, clock: Clock, stop: CancellationToken) -> (LiveHandle, task::Task) {
+fn prepare(
+    past: Rebuilt,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    stop: CancellationToken,
+) -> (LiveHandle, Pairing, task::Task) {
     let now_ns = clock();
     // The start's time names the boot: sequence numbers mean nothing beyond it.
     let (mut board, map) = Board::new(past.0, unsigned(now_ns));
     let stats = board.stats();
     let hub = Arc::new(Hub::new(format!("{:x}", now_ns / 1_000_000), board.shown(), map, stats));
-    let (told, inbox) = mpsc::channel(INBOX);
+    let (usage, usage_inbox) = mpsc::channel(USAGE_INBOX);
     let (events, event_inbox) = mpsc::channel(EVENT_INBOX);
-    let waiting_bytes = Arc::new(AtomicUsize::new(0));
-    let handle = LiveHandle { told, events, waiting_bytes: waiting_bytes.clone(), hub: hub.clone(), metrics };
-    (handle, task::Task { board, hub, inbox, event_inbox, waiting_bytes, clock, stop })
+    let handle = LiveHandle { usage, events, hub: hub.clone(), metrics };
+    let board = Shared(Arc::new(Mutex::new(board)));
+    let changed = Arc::new(Notify::new());
+    let pairing = Pairing::new(board.clone(), changed.clone());
+    (handle, pairing, task::Task { board, changed, hub, usage_inbox, event_inbox, clock, stop })
+}
+
+/// The board, for the two tasks of its thread. Neither holds it across an await, so neither ever waits for it.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Board>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        // A panic ends the thread, and with it both that hold it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The model counts time unsigned; nothing arrived before 1970.

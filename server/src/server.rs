@@ -11,7 +11,7 @@ use axum::Router;
 use spillway_api::Listener;
 use spillway_store::StoreError;
 use spillway_store_sqlite::{NetworkFilesystem, OpenOptions, SqliteStore};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -29,6 +29,9 @@ use crate::{
     metrics::Metrics,
     routes,
 };
+
+/// A start waits so long for the map to know what was stored.
+const MAP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,9 @@ pub enum BindError {
     /// The redaction rules are not usable.
     #[error("bad redaction rules: {0}")]
     Redaction(String),
+    /// The system has no thread left.
+    #[error("cannot start the thread of the live map")]
+    Thread(#[source] std::io::Error),
     /// The part that runs rules cannot start.
     #[error("cannot start the rule engine: {0}")]
     Control(String),
@@ -92,9 +98,13 @@ impl Server {
         let (stop, stop_writer, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
 
         let past = live::rebuild(&store, clock::unix_ns()).await.map_err(store_error)?;
-        let live = live::start(past, metrics.clone(), &tasks, stop.clone());
         let committed = Arc::new(Notify::new());
-        tasks.spawn(projector::run(store.clone(), committed.clone(), stop.clone()));
+        let (caught_up, map_is_there) = oneshot::channel();
+        let feed = {
+            let (store, committed, stop) = (store.clone(), committed.clone(), stop.clone());
+            |pairing| projector::run(store, pairing, committed, caught_up, stop)
+        };
+        let live = live::start(past, metrics.clone(), feed, &tasks, stop.clone()).map_err(BindError::Thread)?;
         tasks.spawn(compactor::run(store.clone(), stop.clone()));
         let erasures = Arc::new(Notify::new());
         tasks.spawn(eraser::run(store.clone(), erasures.clone(), stop.clone()));
@@ -144,6 +154,8 @@ impl Server {
             openapi: Arc::new(OnceLock::new()),
             config,
         };
+        // A map that is empty for a moment after a restart looks like an outage; one that takes longer must not be one.
+        let _ = tokio::time::timeout(MAP_WITHIN, map_is_there).await;
         Ok(Self::mount(app, bound, tasks, stop, stop_writer))
     }
 

@@ -1,8 +1,7 @@
 //! The one task that writes telemetry.
 //!
 //! It commits what has queued as soon as the previous commit returned: no timer. A sender alone waits for one sync; a
-//! hundred senders share one. Order: commit, then the live map, then the answer, so that whoever got its acknowledgement can see
-//! its data everywhere.
+//! hundred senders share one. Order: commit, then the word to the projector and to the live map, then the answer.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -14,10 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Job, trouble::Trouble};
-use crate::{
-    live::{Committed, LiveHandle},
-    metrics::Metrics,
-};
+use crate::{live::LiveHandle, metrics::Metrics};
 
 /// Requests in one commit: bounds the time that the first of them waits for the last.
 const GROUP_REQUESTS: usize = 256;
@@ -87,17 +83,12 @@ fn size(write: &Write) -> usize {
     }
 }
 
+/// Spans come to the map by the projector.
 fn publish(live: &LiveHandle, write: &Write, outcome: &Result<WriteOutcome, StoreError>) {
-    match (write, outcome) {
-        (Write::Spans { batch, received_at_ns, .. }, Ok(WriteOutcome::Stored { .. })) => {
-            live.observe(Committed::Spans { batch: batch.clone(), received_at_ns: *received_at_ns });
-        }
-        (Write::Events { events, received_at_ns, .. }, Ok(WriteOutcome::Events { stored, .. }))
-            if !stored.is_empty() =>
-        {
-            let new = stored.iter().filter_map(|&index| events.get(index as usize).cloned()).collect();
-            live.observe(Committed::Events { events: new, received_at_ns: *received_at_ns });
-        }
-        _ => {}
+    if let (Write::Events { events, received_at_ns, .. }, Ok(WriteOutcome::Events { stored, .. })) = (write, outcome)
+        && !stored.is_empty()
+    {
+        let new = stored.iter().filter_map(|&index| events.get(index as usize).cloned()).collect();
+        live.show_events(new, *received_at_ns);
     }
 }

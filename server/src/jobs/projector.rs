@@ -1,24 +1,19 @@
-//! Keeps the rollups up with what was committed.
+//! Keeps the live map and the rollups up with what was committed.
 
 use std::{sync::Arc, time::Duration};
 
-use spillway_model::{
-    batch::SpanBatch,
-    observation::Observation,
-    topology::{Pairer, PairerLimits},
-};
-use spillway_store::{Projection, Projector, StoreError};
-use tokio::sync::Notify;
+use spillway_store::{Projector, StoreError};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::{clock, live::Pairing};
 
-/// Commits that come within this time are summed up together: each step is a transaction of its own.
-const GATHER: Duration = Duration::from_millis(200);
+/// Commits that come within this time are taken in together. The map is late by it.
+const GATHER: Duration = Duration::from_millis(50);
 /// After this long without a commit, halves of calls that wait for nothing any more are settled, and what is held is written when it is time.
 const IDLE: Duration = Duration::from_secs(1);
 /// How far that time stays behind the clock: requests that came before it are committed by then.
-const BEHIND_NS: i64 = 5_000_000_000;
+const BEHIND_NS: i64 = 2_000_000_000;
 /// Spans of one step: bounds its memory and how long it holds the writer's lock.
 const SPANS: usize = 50_000;
 /// What the pairing must know again after a restart: halves wait half as long.
@@ -27,30 +22,25 @@ const WARM: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The model's pairing, as the store calls it.
-struct Paired(Pairer);
-
-impl Projection for Paired {
-    fn observe(&mut self, batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
-        self.0.observe(batch, u64::try_from(received_at_ns).unwrap_or(0), emit);
-    }
-
-    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(Observation)) {
-        self.0.expire(u64::try_from(now_ns).unwrap_or(0), emit);
-    }
-}
-
-/// Runs until `stop`. `committed` is notified after each commit; what was committed before the start is summed up first.
-pub async fn run(store: impl Projector, committed: Arc<Notify>, stop: CancellationToken) {
+/// Runs until `stop`. `committed` is notified after each commit; what was committed before the start is taken in first, which `caught_up` tells.
+pub async fn run(
+    store: impl Projector,
+    mut pairing: Pairing,
+    committed: Arc<Notify>,
+    caught_up: oneshot::Sender<()>,
+    stop: CancellationToken,
+) {
     let mut pause = PAUSE;
+    let mut caught_up = Some(caught_up);
     loop {
-        match follow(&store, &committed, &stop, &mut pause).await {
+        match follow(&store, &mut pairing, &committed, &mut caught_up, &stop, &mut pause).await {
             Ok(()) => break,
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "rollups stand still, tried again in {pause:?}; nothing is lost"
+                "the map and the rollups stand still, tried again in {pause:?}; nothing is lost"
             ),
         }
+        pairing.restart();
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
@@ -63,17 +53,18 @@ pub async fn run(store: impl Projector, committed: Arc<Notify>, stop: Cancellati
     }
 }
 
-/// Projects from where the store is. After a failure a new pairing is warmed up: what the failed step had taken in was not stored.
+/// Projects from where the store is. After a failure the pairing is warmed up anew: what the failed step had taken in was not stored.
 async fn follow(
     store: &impl Projector,
+    pairing: &mut Pairing,
     committed: &Notify,
+    caught_up: &mut Option<oneshot::Sender<()>>,
     stop: &CancellationToken,
     pause: &mut Duration,
 ) -> Result<(), StoreError> {
-    let mut projection = Paired(Pairer::new(PairerLimits { seed: rand::random(), ..PairerLimits::default() }));
-    store.warm(&mut projection, WARM).await?;
+    store.warm(pairing, WARM).await?;
     loop {
-        let progress = store.project(&mut projection, SPANS).await?;
+        let progress = store.project(pairing, SPANS).await?;
         *pause = PAUSE;
         if stop.is_cancelled() {
             return Ok(());
@@ -82,12 +73,14 @@ async fn follow(
             tokio::task::yield_now().await;
             continue;
         }
+        // Nobody may wait for it any more.
+        let _ = caught_up.take().map(|caught_up| caught_up.send(()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = committed.notified() => break,
                 () = tokio::time::sleep(IDLE) => {
-                    store.settle(&mut projection, clock::unix_ns().saturating_sub(BEHIND_NS)).await?;
+                    store.settle(pairing, clock::unix_ns().saturating_sub(BEHIND_NS)).await?;
                 }
             }
         }

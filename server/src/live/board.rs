@@ -6,11 +6,11 @@ use spillway_api::{Edge, Node, Topology, TopologyDelta};
 use spillway_model::{
     batch::SpanBatch,
     event::Event,
-    identity::ServiceKey,
-    topology::{Live, LiveStats, Map, UsageSignals},
+    observation::{Measurement, Subject},
+    topology::{Live, LiveStats, Map, Pairer},
 };
 
-use super::view;
+use super::{Usage, view};
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +53,33 @@ impl Board {
         self.live.stats()
     }
 
-    pub(super) fn spans(&mut self, batch: &SpanBatch, received_at_ns: u64) {
-        self.live.observe_batch(batch, received_at_ns);
+    pub(super) fn spans(
+        &mut self,
+        batch: &SpanBatch,
+        received_at_ns: u64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
+        self.live.observe(batch, received_at_ns, emit);
+    }
+
+    pub(super) fn settle(&mut self, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
+        self.live.settle(now_ns, emit);
+    }
+
+    pub(super) fn forget_halves(&mut self) {
+        self.live.forget_halves();
+    }
+
+    /// The pairing alone.
+    pub(super) fn pairer(&mut self) -> &mut Pairer {
+        self.live.pairer()
     }
 
     pub(super) fn event(&mut self, event: &Event, received_at_ns: u64) {
         self.live.observe_event(event, received_at_ns);
     }
 
-    pub(super) fn usage(&mut self, usage: Vec<(ServiceKey, UsageSignals)>, now_ns: u64) {
+    pub(super) fn usage(&mut self, usage: Usage, now_ns: u64) {
         for (service, usage) in usage {
             self.live.apply_usage(&service, usage, now_ns);
         }

@@ -1,25 +1,14 @@
 //! The loop that owns the board.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Clock, Events, SETTLE, Told,
-    board::{Board, Draw},
-    hub::Hub,
-    unsigned,
-};
+use super::{Clock, Events, SETTLE, Shared, Usage, board::Draw, hub::Hub, unsigned};
 
 /// Numbers are drawn so often.
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,11 +16,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const AT_A_TIME: usize = 16;
 
 pub(super) struct Task {
-    pub board: Board,
+    pub board: Shared,
+    /// Spans changed something that is to be drawn at once.
+    pub changed: Arc<Notify>,
     pub hub: Arc<Hub>,
-    pub inbox: mpsc::Receiver<Told>,
+    pub usage_inbox: mpsc::Receiver<Usage>,
     pub event_inbox: mpsc::Receiver<Events>,
-    pub waiting_bytes: Arc<AtomicUsize>,
     pub clock: Clock,
     pub stop: CancellationToken,
 }
@@ -42,10 +32,10 @@ impl Task {
         let mut second = interval(SECOND);
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut settled_at: Option<Instant> = None;
-        let (mut told, mut events) = (Vec::with_capacity(AT_A_TIME), Vec::with_capacity(AT_A_TIME));
+        let mut events = Vec::with_capacity(AT_A_TIME);
         let stop = self.stop.clone();
         loop {
-            // Time first: under load the inbox is never empty, and the map must still be drawn. Events before spans: they are few.
+            // Time first: under load there is always something else, and the map must still be drawn.
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -63,42 +53,32 @@ impl Task {
                     }
                     self.take_events(&mut events);
                 }
-                count = self.inbox.recv_many(&mut told, AT_A_TIME) => {
-                    if count == 0 {
-                        return;
-                    }
-                    self.take(&mut told);
+                usage = self.usage_inbox.recv() => {
+                    let Some(usage) = usage else { return };
+                    self.board.lock().usage(usage, unsigned((self.clock)()));
                 }
+                () = self.changed.notified() => {}
             }
-            if settled_at.is_none() && self.board.changed() {
+            if settled_at.is_none() && self.board.lock().changed() {
                 settled_at = Some(Instant::now() + SETTLE);
             }
         }
     }
 
-    fn take(&mut self, told: &mut Vec<Told>) {
-        for told in told.drain(..) {
-            match told {
-                Told::Spans { batch, received_at_ns, size } => {
-                    self.board.spans(&batch, unsigned(received_at_ns));
-                    self.waiting_bytes.fetch_sub(size, Relaxed);
-                }
-                Told::Usage(usage) => self.board.usage(usage, unsigned((self.clock)())),
-            }
-        }
-    }
-
     fn take_events(&mut self, taken: &mut Vec<Events>) {
+        let mut board = self.board.lock();
         for Events { events, received_at_ns } in taken.drain(..) {
             for event in &events {
-                self.board.event(event, unsigned(received_at_ns));
+                board.event(event, unsigned(received_at_ns));
             }
         }
     }
 
     fn draw(&mut self, what: Draw) {
-        let drawn = self.board.draw(unsigned((self.clock)()), what);
-        let stats = self.board.stats();
+        let mut board = self.board.lock();
+        let drawn = board.draw(unsigned((self.clock)()), what);
+        let stats = board.stats();
+        drop(board);
         self.hub.show(drawn.topology, drawn.map, drawn.delta.as_ref(), stats);
     }
 }

@@ -3,11 +3,12 @@
 use futures_util::StreamExt as _;
 use spillway_api::{BreakerState as ApiBreakerState, TopologyDelta};
 use spillway_model::{
-    batch::{Scope, SpanBatchBuilder, SpanKind, SpanRow, StrId, Value},
+    batch::{Scope, SpanBatch, SpanBatchBuilder, SpanKind, SpanRow, StrId, Value},
     event::{BreakerState, EventBody, HealthStatus},
     identity::{SpanId, TraceId},
 };
-use tokio::time::{Instant, advance, sleep, timeout};
+use spillway_store::{Projection as _, Watermark};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 
@@ -16,6 +17,8 @@ const NOW: i64 = 1_767_225_600_000_000_000;
 /// A map with its task, on a clock that the test drives.
 pub(crate) struct Running {
     pub(crate) live: LiveHandle,
+    pairing: Pairing,
+    committed: u64,
     pub(crate) clock: Clock,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
@@ -29,8 +32,13 @@ fn running_from(past: Rebuilt) -> Running {
     let began = Instant::now();
     let clock: Clock = Arc::new(move || NOW + i64::try_from(began.elapsed().as_nanos()).unwrap());
     let stop = CancellationToken::new();
-    let (live, task) = prepare(past, Arc::new(Metrics::default()), clock.clone(), stop.clone());
-    Running { live, clock, stop, task: tokio::spawn(task.run()) }
+    let (live, pairing, task) = prepare(past, Arc::new(Metrics::default()), clock.clone(), stop.clone());
+    Running { live, pairing, committed: 0, clock, stop, task: tokio::spawn(task.run()) }
+}
+
+/// A pairing without anybody who draws.
+pub(crate) fn pairing() -> Pairing {
+    prepare(Rebuilt::empty(7), Arc::new(Metrics::default()), Arc::new(|| NOW), CancellationToken::new()).1
 }
 
 impl Running {
@@ -52,16 +60,25 @@ impl Running {
             at_ns: now_ns,
             body,
         };
-        self.live.observe(Committed::Events { events: vec![event], received_at_ns: now_ns });
+        self.live.show_events(vec![event], now_ns);
     }
 
     /// A root request to `service`.
-    fn request(&self, service: &str, id: u8) {
-        self.live.observe(Committed::Spans {
-            batch: Arc::new(batch(service, id, self.now_ns())),
-            received_at_ns: self.now_ns(),
-        });
+    fn request(&mut self, service: &str, id: u8) {
+        self.committed += 1;
+        let at = place(self.committed);
+        self.pairing.observe(at, &batch(service, id, self.now_ns()), self.now_ns(), &mut |_, _| {});
     }
+
+    /// What the map says of calls of a service, once it was drawn anew.
+    async fn rate(&self, service: &str) -> Option<f64> {
+        sleep(Duration::from_millis(3_500)).await;
+        self.live.snapshot().nodes.iter().find(|node| *node.name == *service)?.rate
+    }
+}
+
+fn place(block: u64) -> Watermark {
+    Watermark { segment: 1, block }
 }
 
 fn batch(service: &str, id: u8, now_ns: i64) -> SpanBatch {
@@ -168,7 +185,7 @@ async fn changes_that_come_together_are_one_frame() {
 
 #[tokio::test(start_paused = true)]
 async fn numbers_come_once_a_second_and_only_when_they_changed() {
-    let running = running();
+    let mut running = running();
     let mut stream = running.live.subscribe(None).unwrap();
     let mut client = Client::default();
     running.request("stock", 1);
@@ -190,7 +207,7 @@ async fn numbers_come_once_a_second_and_only_when_they_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_state_change_does_not_hurry_numbers() {
-    let running = running();
+    let mut running = running();
     for id in 1..30 {
         running.request("stock", id);
     }
@@ -314,42 +331,56 @@ async fn closing_ends_every_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_map_that_cannot_keep_up_leaves_batches_out_and_counts_them() {
+async fn a_map_that_cannot_keep_up_leaves_events_out_and_counts_them() {
     let (stop, metrics) = (CancellationToken::new(), Arc::new(Metrics::default()));
     // The task does not run: nothing is taken out.
-    let (live, _task) = prepare(Rebuilt::empty(7), metrics.clone(), Arc::new(|| NOW), stop);
-    let batch = Arc::new(batch("stock", 1, NOW));
+    let (live, _pairing, _task) = prepare(Rebuilt::empty(7), metrics.clone(), Arc::new(|| NOW), stop);
 
-    for _ in 0..INBOX + 5 {
-        live.observe(Committed::Spans { batch: batch.clone(), received_at_ns: NOW });
+    for _ in 0..EVENT_INBOX + 5 {
+        live.show_events(Vec::new(), NOW);
     }
-    live.observe(Committed::Events { events: Vec::new(), received_at_ns: NOW });
-
-    assert_eq!(metrics.live_missed.load(Relaxed), 5, "events have a queue of their own");
+    assert_eq!(metrics.live_missed.load(Relaxed), 5);
+    live.show_usage(Vec::new());
+    assert_eq!(metrics.live_missed.load(Relaxed), 5, "reports of enforcers have a queue of their own");
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_that_waits_for_the_map_is_bounded() {
-    let (stop, metrics) = (CancellationToken::new(), Arc::new(Metrics::default()));
-    let (live, task) = prepare(Rebuilt::empty(7), metrics.clone(), Arc::new(|| NOW), stop.clone());
-    let mut large = batch("stock", 1, NOW);
-    large.append_bytes(&vec![0; INBOX_BYTES / 3]);
-    let large = Arc::new(large);
+async fn spans_that_bring_a_service_are_drawn_within_a_tenth_of_a_second() {
+    let mut running = running();
+    sleep(Duration::from_millis(500)).await;
+    let mut stream = running.live.subscribe(None).unwrap();
+    let mut client = Client::default();
+    client.take(&stream.next().await.unwrap());
 
-    for _ in 0..4 {
-        live.observe(Committed::Spans { batch: large.clone(), received_at_ns: NOW });
-    }
-    assert_eq!(metrics.live_missed.load(Relaxed), 2);
+    running.request("stock", 1);
+    let began = Instant::now();
+    client.take(&stream.next().await.unwrap());
 
-    let task = tokio::spawn(task.run());
-    advance(Duration::from_millis(10)).await;
-    while live.waiting_bytes.load(Relaxed) > 0 {
-        tokio::task::yield_now().await;
+    assert!(began.elapsed() <= Duration::from_millis(100), "{:?}", began.elapsed());
+    assert_eq!(client.node("stock").health, spillway_api::ServiceHealth::Healthy);
+}
+
+/// A step of the projector that failed is taken again, from a replay of what came before it.
+#[tokio::test(start_paused = true)]
+async fn what_is_paired_again_counts_once() {
+    let mut running = running();
+    for id in 1..=60 {
+        running.request("stock", id);
     }
-    live.observe(Committed::Spans { batch: large, received_at_ns: NOW });
-    assert_eq!(metrics.live_missed.load(Relaxed), 2);
-    stop.cancel();
-    task.await.unwrap();
+    let counted = running.rate("stock").await;
+    assert_eq!(counted, Some(2.0));
+
+    running.pairing.restart();
+    let mut said = 0;
+    for id in 1..=60 {
+        let batch = batch("stock", id, NOW);
+        running.pairing.observe(place(u64::from(id)), &batch, NOW, &mut |_, facts| said += facts.len());
+    }
+    assert_eq!(said, 120, "the rollups, which had lost it, are told again: of the node and of the edge to it");
+    assert_eq!(running.rate("stock").await, counted);
+
+    running.request("stock", 61);
+    assert!(running.rate("stock").await > counted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,13 +397,11 @@ async fn what_was_stored_is_on_the_map_from_the_start() {
     };
     let mut past = Rebuilt::empty(7);
     past.restore(&states, NOW);
-    past.replay(&ReplayedBatch {
-        at: Default::default(),
-        received_at_ns: NOW - 5_000_000_000,
-        batch: batch("stock", 1, NOW - 5_000_000_000),
-    });
 
-    let running = running_from(past);
+    let mut running = running_from(past);
+    let before_ns = NOW - 5_000_000_000;
+    running.pairing.observe(place(1), &batch("stock", 1, before_ns), before_ns, &mut |_, _| {});
+    sleep(Duration::from_millis(100)).await;
 
     let topology = running.live.snapshot();
     assert_eq!(topology.nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["cart", "stock", "user"]);

@@ -140,7 +140,9 @@ fn bench(criterion: &mut Criterion) {
         let run = |mut pairer: Pairer| {
             let mut facts = 0i64;
             for (now_ns, batch) in &batches {
-                pairer.observe(batch, *now_ns, &mut |fact| facts += black_box(&fact).times);
+                pairer.observe(batch, *now_ns, &mut |_, said| {
+                    facts += said.iter().map(|fact| black_box(fact).times).sum::<i64>()
+                });
             }
             // The result is that of every trace: nine spans give these facts, however they met.
             assert_eq!(facts, i64::try_from(100 * TRACES * FACTS).expect("small"));
@@ -152,7 +154,7 @@ fn bench(criterion: &mut Criterion) {
     group.bench_function("live", |bencher| {
         let run = |mut live: Live| {
             for (now_ns, batch) in &batches {
-                live.observe_batch(batch, *now_ns);
+                live.observe(batch, *now_ns, &mut |_, _| {});
             }
             live
         };
@@ -170,7 +172,7 @@ fn draw_large(bencher: &mut criterion::Bencher<'_>) {
     let mut step = || {
         second += 1;
         let now_ns = NOW + second * SECOND;
-        live.observe_batch(&calls(second, now_ns), now_ns);
+        live.observe(&calls(second, now_ns), now_ns, &mut |_, _| {});
         let began = Instant::now();
         let map = black_box(live.snapshot(now_ns));
         (began.elapsed(), map)

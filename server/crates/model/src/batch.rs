@@ -7,10 +7,12 @@
 mod builder;
 mod copy;
 mod rewrite;
+mod select;
 mod view;
 
 pub use builder::{Mark, SpanBatchBuilder};
 pub use copy::{Copied, Distinct};
+pub use select::Selector;
 pub use view::{Attributes, EventView, LinkView, ScopeView, SpanView, ValueRef};
 
 use crate::identity::{SpanId, TraceId};

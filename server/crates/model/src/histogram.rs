@@ -37,9 +37,11 @@ pub const SCALE: i8 = 4;
 /// Counts by bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Ascending by bucket, without zeros. Not a map: counting is most of what the live map does, latencies of one operation fill some
-    /// tens of neighbouring buckets, and those are found faster in one piece of memory.
-    buckets: Vec<(i16, i64)>,
+    /// Buckets that are not empty, ascending. Not a map: counting is most of what the live map does, latencies of one operation fill some tens
+    /// of neighbouring buckets, and their indices alone, in one or two lines of the cache, are searched faster than anything else.
+    indices: Vec<i16>,
+    /// What is in each of them.
+    counts: Vec<i64>,
     zero: i64,
     /// Kept in nanoseconds: integers add exactly in any order.
     sum_ns: i128,
@@ -81,25 +83,27 @@ impl Histogram {
     }
 
     fn bump(&mut self, index: i16, times: i64) {
-        let at = self.buckets.partition_point(|(have, _)| *have < index);
-        match self.buckets.get_mut(at) {
-            Some((have, count)) if *have == index => {
-                *count += times;
-                if *count == 0 {
-                    self.buckets.remove(at);
-                }
+        // All are compared, eight at a time, which takes less than the wrong guesses of a binary search. There are 1,024 buckets at most.
+        let at = usize::from(self.indices.iter().map(|have| u16::from(*have < index)).sum::<u16>());
+        if self.indices.get(at) == Some(&index) {
+            self.counts[at] += times;
+            if self.counts[at] == 0 {
+                self.indices.remove(at);
+                self.counts.remove(at);
             }
-            _ if times != 0 => self.buckets.insert(at, (index, times)),
-            _ => {}
+        } else if times != 0 {
+            self.indices.insert(at, index);
+            self.counts.insert(at, times);
         }
     }
 
     /// Adds the counts of another one.
     pub fn merge(&mut self, other: &Self) {
-        if self.buckets.is_empty() {
-            self.buckets.clone_from(&other.buckets);
+        if self.indices.is_empty() {
+            self.indices.clone_from(&other.indices);
+            self.counts.clone_from(&other.counts);
         } else {
-            other.buckets.iter().for_each(|&(index, count)| self.bump(index, count));
+            other.buckets().for_each(|(index, count)| self.bump(index, count));
         }
         self.zero += other.zero;
         self.sum_ns += other.sum_ns;
@@ -107,14 +111,14 @@ impl Histogram {
 
     /// Takes the counts of another one away: what came between two cumulative readings.
     pub fn subtract(&mut self, other: &Self) {
-        other.buckets.iter().for_each(|&(index, count)| self.bump(index, -count));
+        other.buckets().for_each(|(index, count)| self.bump(index, -count));
         self.zero -= other.zero;
         self.sum_ns -= other.sum_ns;
     }
 
     /// Values in all.
     pub fn count(&self) -> i64 {
-        self.zero + self.buckets.iter().map(|(_, count)| count).sum::<i64>()
+        self.zero + self.counts.iter().sum::<i64>()
     }
 
     /// Sum of the values.
@@ -129,12 +133,12 @@ impl Histogram {
 
     /// Bucket index and count, ascending.
     pub fn buckets(&self) -> impl Iterator<Item = (i16, i64)> + '_ {
-        self.buckets.iter().copied()
+        self.indices.iter().copied().zip(self.counts.iter().copied())
     }
 
     /// Puts one together from its stored parts.
     pub fn from_parts(buckets: impl IntoIterator<Item = (i16, i64)>, zero: i64, sum_ns: i128) -> Self {
-        let mut all = Self { buckets: Vec::new(), zero, sum_ns };
+        let mut all = Self { zero, sum_ns, ..Self::default() };
         buckets.into_iter().for_each(|(index, count)| all.bump(index, count));
         all
     }
@@ -151,7 +155,7 @@ impl Histogram {
         if seen >= rank {
             return Some(0.0);
         }
-        for &(index, count) in &self.buckets {
+        for (index, count) in self.buckets() {
             seen += count;
             if seen >= rank {
                 return Some(((f64::from(index) + 0.5) / PER_OCTAVE).exp2());

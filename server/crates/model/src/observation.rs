@@ -76,11 +76,10 @@ pub enum Subject {
     Edge(EdgeKey, Side),
 }
 
-/// One signed fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// What it is about.
-    pub subject: Subject,
+/// One signed fact about a subject: what was measured of one call, and how it counts. Those of one subject are handed over together, so that
+/// the subject is looked up once and not once a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measurement {
     /// When the work ended, by the span's clock.
     pub at_ns: u64,
     /// How long it took.
@@ -93,31 +92,7 @@ pub struct Observation {
     pub times: i64,
 }
 
-/// What was measured of one call, and how it counts: an [`Observation`] without its subject. Those of one subject are handed over together, so
-/// that the subject is looked up once and not once a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measurement {
-    /// When the work ended, by the span's clock.
-    pub at_ns: u64,
-    /// How long it took.
-    pub duration_ns: u64,
-    /// Whether it failed.
-    pub failed: bool,
-    /// True while the other half of the call has not been seen.
-    pub provisional: bool,
-    /// As in [`Observation`].
-    pub times: i64,
-}
-
-impl Observation {
-    /// What was measured.
-    pub fn measurement(&self) -> Measurement {
-        let Self { subject: _, at_ns, duration_ns, failed, provisional, times } = *self;
-        Measurement { at_ns, duration_ns, failed, provisional, times }
-    }
-}
-
-/// A sum of observations.
+/// A sum of facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aggregate {
     /// How many.
@@ -131,13 +106,8 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// Adds one fact.
-    pub fn add(&mut self, observation: &Observation) {
-        self.count(&observation.measurement());
-    }
-
     /// Adds what was measured of one call.
-    pub fn count(&mut self, measured: &Measurement) {
+    pub fn add(&mut self, measured: &Measurement) {
         self.count_at(measured, Histogram::index(measured.duration_ns));
     }
 

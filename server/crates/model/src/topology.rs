@@ -1,6 +1,6 @@
 //! The live topology: what spans, events and usage reports say about who calls whom, and how that goes.
 //!
-//! [`Pairer`] turns spans into signed facts ([`crate::observation::Observation`]): the same function for the live map and for
+//! [`Pairer`] turns spans into signed facts ([`crate::observation::Measurement`]): the same function for the live map and for
 //! the stored rollups. [`Live`] sums the facts over a sliding window, adds health, breakers and usage, and gives a [`Map`].
 //! Neither has a clock: the time is an argument, so a replay gives the same map.
 

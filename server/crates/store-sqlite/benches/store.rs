@@ -13,11 +13,11 @@ use std::{
 use spillway_model::{
     batch::SpanBatch,
     identity::{NodeKey, NodeKind, ServiceKey, TraceId},
-    observation::{EdgeKey, Observation, Protocol, Side, Subject},
+    observation::{EdgeKey, Measurement, Protocol, Side, Subject},
 };
 use spillway_store::{
-    Projection, Projector, RequestDigest, RollupBounds, RollupReader, RollupRetention, SpanReader, TraceQuery, Write,
-    Writer,
+    Projection, Projector, RequestDigest, RollupBounds, RollupReader, RollupRetention, SpanReader, TraceQuery,
+    Watermark, Write, Writer,
     contract::{
         generate::{self, Dice, EPOCH_NS},
         plain,
@@ -243,23 +243,27 @@ impl Steady {
 }
 
 impl Projection for Steady {
-    fn observe(&mut self, _batch: &SpanBatch, _received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
+    fn observe(
+        &mut self,
+        _: Watermark,
+        _batch: &SpanBatch,
+        _received_at_ns: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
         for subject in &self.subjects {
-            for call in 0..3 {
-                emit(Observation {
-                    subject: subject.clone(),
-                    at_ns: EPOCH_NS + self.at_s as u64 * 1_000_000_000,
-                    duration_ns: 1_000_000 * (1 + (self.at_s as u64 / 10 * 7 + call * 13) % 50),
-                    failed: call == 0,
-                    provisional: false,
-                    times: 1,
-                });
-            }
+            let fact = |call: u64| Measurement {
+                at_ns: EPOCH_NS + self.at_s as u64 * 1_000_000_000,
+                duration_ns: 1_000_000 * (1 + (self.at_s as u64 / 10 * 7 + call * 13) % 50),
+                failed: call == 0,
+                provisional: false,
+                times: 1,
+            };
+            emit(subject, &[0, 1, 2].map(fact));
         }
         self.at_s += self.step_s();
     }
 
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(&Subject, &[Measurement])) {}
 }
 
 async fn rollups() {
@@ -346,11 +350,17 @@ async fn rollups() {
 struct Paired(spillway_model::topology::Pairer);
 
 impl Projection for Paired {
-    fn observe(&mut self, batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
+    fn observe(
+        &mut self,
+        _: Watermark,
+        batch: &SpanBatch,
+        received_at_ns: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
         self.0.observe(batch, received_at_ns as u64, emit);
     }
 
-    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(Observation)) {
+    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         self.0.expire(now_ns as u64, emit);
     }
 }
@@ -388,7 +398,9 @@ async fn project() {
     for number in 0..2000 {
         let batch = generate::realistic_batch(number as u64, SPANS_A_REQUEST);
         let before = Instant::now();
-        pairer.observe(&batch, EPOCH_NS + number as u64 * 200_000_000 + 1_600_000_000, &mut |_| facts += 1);
+        pairer.observe(&batch, EPOCH_NS + number as u64 * 200_000_000 + 1_600_000_000, &mut |_, said| {
+            facts += said.len()
+        });
         alone += before.elapsed();
     }
     println!(

@@ -22,7 +22,7 @@ pub(crate) mod keep;
 mod merge;
 mod target;
 
-use merge::Merge;
+use merge::Merger;
 pub(crate) use target::Target;
 use target::{Codec, Damaged, Group, Sealed};
 
@@ -31,14 +31,17 @@ pub(crate) type Compactor = Option<Target>;
 
 /// Blocks that one step takes at most, however small they are.
 const MOST_BLOCKS: i64 = 8_192;
+/// Bytes of blocks, packed as they are, that one step takes: of ordinary spans it takes [`crate::OpenOptions::compact_spans`] before, of large ones fewer.
+const MOST_BYTES: usize = 16 << 20;
 /// With nothing more arriving, fewer spans than this wait on for others: they would make a poor block.
 const WORTH_IT: u64 = 4_096;
 /// What the clock says of an arrival in the future: it was set back, and the arrival is old.
 const FUTURE_NS: i64 = 3_600 * 1_000_000_000;
 
-/// Primary key.
-pub(crate) const HEADS: &str = "SELECT id, received_at_ns, span_count
+/// Primary keys.
+pub(crate) const HEADS: &str = "SELECT id, received_at_ns, span_count, length(data)
      FROM block
+     CROSS JOIN block_data ON block_data.block = block.id
      WHERE id > ? AND id <= ?
      ORDER BY id
      LIMIT ?";
@@ -56,6 +59,7 @@ struct Batch {
     taken: Vec<Taken>,
     spans: u64,
     blocks: i64,
+    bytes: usize,
     received_at_ns: i64,
     through: Watermark,
 }
@@ -138,7 +142,7 @@ async fn gather(inner: &Inner, now_ns: i64) -> Result<Option<Batch>, StoreError>
         let after = if number == through.segment { through.block } else { 0 };
         let last = if number == projected.segment { projected.block } else { u64::MAX };
         let Some(mut connection) = segment.reader().await? else { continue };
-        let heads: Vec<(i64, i64, i64)> = sqlx::query_as(HEADS)
+        let heads: Vec<(i64, i64, i64, i64)> = sqlx::query_as(HEADS)
             .bind(after as i64)
             .bind(i64::try_from(last).unwrap_or(i64::MAX))
             .bind(MOST_BLOCKS - batch.blocks)
@@ -147,7 +151,7 @@ async fn gather(inner: &Inner, now_ns: i64) -> Result<Option<Batch>, StoreError>
             .map_err(segment.failed("read the log of blocks"))?;
         drop(connection);
         let mut taken = Taken { segment: Arc::clone(&segment), blocks: Vec::new(), spans: 0 };
-        for (id, received_at_ns, span_count) in heads {
+        for (id, received_at_ns, span_count, size_bytes) in heads {
             if !old(received_at_ns, options.compact_after) {
                 waits = true;
                 break;
@@ -157,10 +161,12 @@ async fn gather(inner: &Inner, now_ns: i64) -> Result<Option<Batch>, StoreError>
                 if batch.blocks == 0 { received_at_ns } else { batch.received_at_ns.max(received_at_ns) };
             batch.blocks += 1;
             batch.spans += span_count as u64;
+            batch.bytes += size_bytes as usize;
             batch.through = Watermark { segment: number, block: id as u64 };
             taken.blocks.push(id as u64);
             taken.spans += span_count as u64;
-            if batch.spans >= options.compact_spans as u64 || batch.blocks == MOST_BLOCKS {
+            let spans_are_enough = batch.spans >= options.compact_spans as u64;
+            if spans_are_enough || batch.blocks == MOST_BLOCKS || batch.bytes >= MOST_BYTES {
                 full = true;
                 break;
             }
@@ -279,18 +285,18 @@ struct Rewritten {
 
 /// Decodes, merges and encodes.
 fn rewrite(codec: &mut Codec, stored: Vec<Stored>) -> Result<Rewritten, StoreError> {
-    let mut batches = Vec::with_capacity(stored.len());
+    let mut merger = Merger::default();
     let mut damaged = Vec::new();
     for Stored { file, block, data } in stored {
         match BlockReader::open(&data).and_then(|reader| reader.batch()) {
-            Ok(batch) => batches.push(batch),
+            Ok(batch) => merger.add(&batch),
             Err(error) => {
                 tracing::error!(file, block, "a block does not decode and is set aside: {error}");
                 damaged.push(Damaged { file, block, why: error.to_string(), data });
             }
         }
     }
-    let merge = Merge::of(&batches);
+    let merge = merger.finish();
     let failed = |error: BlockError| StoreError::Io { action: "encode a block".into(), source: Box::new(error) };
     let blocks: Result<Vec<_>, _> = merge.blocks().map(|batch| codec.seal(&batch).map_err(failed)).collect();
     let mut blocks = blocks?;
@@ -322,21 +328,13 @@ async fn retire(inner: &Inner) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
-    use spillway_model::{batch::SpanBatch, observation::Observation};
     use spillway_store::{
-        Projection, Projector as _, RequestDigest, SpanReader as _, Write, Writer as _, contract::generate,
+        Projector as _, RequestDigest, SpanReader as _, Write, Writer as _,
+        contract::{generate, rollups::Silent},
     };
 
     use super::*;
     use crate::OpenOptions;
-
-    struct Nothing;
-
-    impl Projection for Nothing {
-        fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-        fn settle(&mut self, _: i64, _: &mut dyn FnMut(Observation)) {}
-    }
 
     /// As after an I/O error that came when the commit was already on the disk: the file knows more than the program.
     #[tokio::test(flavor = "multi_thread")]
@@ -349,7 +347,7 @@ mod tests {
             let write = Write::Spans { digest: RequestDigest([number; 32]), batch, received_at_ns: i64::from(number) };
             writer.commit(&[write]).await.remove(0).unwrap();
         }
-        while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+        while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
         store.flush().await.unwrap();
         let now_ns = 200_000_000_000;
         assert_eq!(store.compact(now_ns).await.unwrap().spans, 1_000);

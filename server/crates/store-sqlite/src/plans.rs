@@ -86,7 +86,7 @@ async fn statements_on_segments_use_their_indexes() {
         (segment::runs::LOOK_UP, &["PRIMARY KEY (run=? AND first_hash<?)"]),
         (search::listing::NEWEST, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
         (search::candidates::ASK, &["sqlite_autoindex_filter_slot_1 (first_block=? AND slot=?)"]),
-        (compact::HEADS, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
+        (compact::HEADS, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "INTEGER PRIMARY KEY (rowid=?)"]),
     ];
     for (statement, indexes) in cases {
         assert_plan(&mut connection, statement, indexes, false).await;

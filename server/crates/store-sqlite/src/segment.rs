@@ -19,6 +19,7 @@ use crate::{
     migrate::{self, Schema},
 };
 
+pub(crate) mod bulk;
 pub(crate) mod operations;
 pub(crate) mod runs;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use spillway_model::{
-    batch::{Copied, Distinct, SpanBatch, SpanBatchBuilder, SpanKind},
+    batch::{Copied, Distinct, Selector, SpanBatch, SpanBatchBuilder, SpanKind},
     identity::{SpanId, TraceId},
 };
 use spillway_store::StoreError;
@@ -109,11 +109,6 @@ impl Collector {
         let columns = &found.spans;
         let mut order: Vec<usize> = (0..found.len()).collect();
         order.sort_unstable_by_key(|&span| (columns.start_ns[span], columns.span_id[span], columns.kind[span]));
-        let mut sorted = SpanBatchBuilder::new();
-        let (mut copied, mut distinct) = (Copied::default(), Distinct::default());
-        for span in order {
-            sorted.copy_span(&found, span, &mut copied, &mut distinct);
-        }
-        Some(sorted.finish())
+        Some(Selector::new(&found).select(order.into_iter()))
     }
 }

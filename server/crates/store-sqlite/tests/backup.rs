@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use spillway_model::{batch::SpanBatch, identity::TraceId, observation::Observation};
+use spillway_model::identity::TraceId;
 use spillway_store::{
-    Compaction, Projection, Projector, RequestDigest, Retention, SpanReader, StoreError, Write, WriteOutcome, Writer,
-    contract::generate,
+    Compaction, Projector, RequestDigest, Retention, SpanReader, StoreError, Write, WriteOutcome, Writer,
+    contract::{generate, rollups::Silent},
 };
 use spillway_store_sqlite::{
     OpenOptions, SqliteStore, SqliteWriter,
@@ -15,14 +15,6 @@ use spillway_store_sqlite::{
 
 const SECOND: i64 = 1_000_000_000;
 const MADE: Made<'static> = Made { at_ns: 1_790_000_000 * SECOND, version: "0.1.0" };
-
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
 
 /// Several files of each kind.
 fn options() -> OpenOptions {
@@ -40,7 +32,7 @@ async fn commit(writer: &mut SqliteWriter, number: u8) -> BTreeSet<TraceId> {
 }
 
 async fn project(store: &SqliteStore) {
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
 }
 

@@ -3,9 +3,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use spillway_model::{batch::SpanBatch, observation::Observation};
 use spillway_store::{
-    Compaction, Projection, Projector, RequestDigest, StoreError, Write, WriteOutcome, Writer, contract::generate,
+    Compaction, Projector, RequestDigest, StoreError, Write, WriteOutcome, Writer,
+    contract::{generate, rollups::Silent},
 };
 use spillway_store_sqlite::{
     OpenOptions, SqliteStore, SqliteWriter,
@@ -15,14 +15,6 @@ use spillway_store_sqlite::{
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 const SECOND: i64 = 1_000_000_000;
-
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
 
 #[derive(Default)]
 struct Found(Vec<Finding>);
@@ -62,7 +54,7 @@ async fn filled(dir: &Path) -> (SqliteStore, SqliteWriter) {
         let write = Write::Spans { digest: RequestDigest([number; 32]), batch, received_at_ns };
         assert!(matches!(writer.commit(&[write]).await.remove(0).unwrap(), WriteOutcome::Stored { .. }));
     }
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
     while store.compact(120 * SECOND).await.unwrap().spans > 0 {}
     (store, writer)

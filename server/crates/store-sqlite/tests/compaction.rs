@@ -3,25 +3,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use spillway_model::{batch::SpanBatch, identity::TraceId, observation::Observation};
+use spillway_model::identity::TraceId;
 use spillway_store::{
-    CompactProgress, Compaction, Projection, Projector, RequestDigest, SpanReader, TraceQuery, Write, WriteOutcome,
-    Writer,
-    contract::{generate, plain},
+    CompactProgress, Compaction, Projector, RequestDigest, SpanReader, TraceQuery, Write, WriteOutcome, Writer,
+    contract::{generate, plain, rollups::Silent},
 };
 use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 /// A second in the unit of arrivals.
 const SECOND: i64 = 1_000_000_000;
-
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
 
 fn options() -> OpenOptions {
     OpenOptions { compact_after: Duration::from_secs(90), compact_spans: 2_000, ..OpenOptions::default() }
@@ -43,7 +34,7 @@ async fn commit(writer: &mut SqliteWriter, numbers: impl Iterator<Item = u8>) {
 }
 
 async fn compact(store: &SqliteStore, now_s: i64) -> CompactProgress {
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
     let mut all = CompactProgress::default();
     loop {
@@ -199,7 +190,7 @@ async fn a_damaged_block_is_set_aside_and_the_rest_is_compacted() {
     let dir = tempfile::tempdir().unwrap();
     let (store, mut writer) = SqliteStore::open(dir.path(), options()).await.unwrap();
     commit(&mut writer, 1..=4).await;
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
     writer.close().await.unwrap();
     store.close().await;

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use spillway_model::{batch::SpanBatch, observation::Observation};
-use spillway_store::{Compaction, Projection, Projector, contract::Engine};
+use spillway_store::{
+    Compaction, Projector,
+    contract::{Engine, rollups::Silent},
+};
 use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter, Synchronous};
 
 struct Directory {
@@ -23,7 +25,7 @@ impl Engine for Directory {
 
     async fn settle(&self, store: &SqliteStore) {
         if self.options.compact_after.is_zero() {
-            while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+            while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
             store.flush().await.unwrap();
             while store.compact(i64::MAX).await.unwrap().spans > 0 {}
         }
@@ -36,14 +38,6 @@ impl Engine for Directory {
 }
 
 /// Compaction follows the projector; these tests read no rollups.
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
-
 /// Everything is compacted as soon as it is there, in groups of few spans, into files of few groups.
 fn compacted() -> Directory {
     let mut directory = directory(1 << 14, 1_000);

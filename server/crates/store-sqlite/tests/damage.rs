@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 use spillway_model::identity::TraceId;
 use spillway_store::{
     Projector, RequestDigest, Retention, SpanReader, StoreError, TraceQuery, Watermark, Write, WriteOutcome, Writer,
-    contract::generate,
+    contract::{generate, rollups::Silent},
 };
 use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -102,22 +102,8 @@ async fn a_damaged_block_is_left_out_and_the_others_are_served() {
     assert_eq!(page.traces.len(), 2 * 100 / 4);
     let places: Vec<u64> = store.replay(None, usize::MAX).await.unwrap().iter().map(|batch| batch.at.block).collect();
     assert_eq!(places, [1, 3]);
-    let progress = store.project(&mut Nothing, usize::MAX).await.unwrap();
+    let progress = store.project(&mut Silent, usize::MAX).await.unwrap();
     assert!(progress.caught_up && progress.batches == 2);
-}
-
-struct Nothing;
-
-impl spillway_store::Projection for Nothing {
-    fn observe(
-        &mut self,
-        _batch: &spillway_model::batch::SpanBatch,
-        _received_at_ns: i64,
-        _emit: &mut dyn FnMut(spillway_model::observation::Observation),
-    ) {
-    }
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(spillway_model::observation::Observation)) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +193,7 @@ async fn lost_segments_do_not_give_their_numbers_away() {
     let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     store_one(&mut writer, 1).await;
     store_one(&mut writer, 2).await;
-    assert!(store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up);
+    assert!(store.project(&mut Silent, usize::MAX).await.unwrap().caught_up);
     store.flush().await.unwrap();
     drop((store, writer));
     std::fs::remove_dir_all(dir.path().join("fresh")).unwrap();
@@ -216,5 +202,5 @@ async fn lost_segments_do_not_give_their_numbers_away() {
     let (at, _) = store_one(&mut writer, 3).await;
 
     assert_eq!(at, Watermark { segment: 2, block: 1 });
-    assert_eq!(store.project(&mut Nothing, usize::MAX).await.unwrap().batches, 1);
+    assert_eq!(store.project(&mut Silent, usize::MAX).await.unwrap().batches, 1);
 }

@@ -9,22 +9,15 @@ use std::{
     time::Duration,
 };
 
-use spillway_model::{batch::SpanBatch, identity::TraceId, observation::Observation};
+use spillway_model::identity::TraceId;
 use spillway_store::{
-    Compaction, Projection, Projector, RequestDigest, SpanReader, TraceQuery, Write, Writer, contract::generate,
+    Compaction, Projector, RequestDigest, SpanReader, TraceQuery, Write, Writer,
+    contract::{generate, rollups::Silent},
 };
 use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter};
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 const PAGE: usize = 4_096;
-
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
 
 /// Each step of compaction makes a file of its own.
 fn options() -> OpenOptions {
@@ -43,7 +36,7 @@ async fn store_and_compact(store: &SqliteStore, writer: &mut SqliteWriter, numbe
     let received_at_ns = i64::from(number);
     let write = Write::Spans { digest: RequestDigest([number; 32]), batch: Arc::new(batch), received_at_ns };
     writer.commit(&[write]).await.remove(0).unwrap();
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
     assert_eq!(store.compact(1_000_000_000).await.unwrap().spans, 6_000);
     traces

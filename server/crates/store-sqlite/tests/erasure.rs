@@ -6,13 +6,12 @@ use std::{path::Path, pin::pin, sync::Arc, task::Poll, time::Duration};
 use spillway_model::{
     batch::{Copied, Distinct, Scope, SpanBatch, SpanBatchBuilder, SpanKind, SpanRow, StrId, Value},
     identity::{SpanId, TraceId},
-    observation::Observation,
 };
 use spillway_query::Filter;
 use spillway_store::{
-    AuditEntry, Compaction, EraseExtent, EraseReport, Eraser, Erasure, Projection, Projector, RequestDigest,
-    SpanReader, TraceQuery, Write, WriteOutcome, Writer,
-    contract::{generate, plain},
+    AuditEntry, Compaction, EraseExtent, EraseReport, Eraser, Erasure, Projector, RequestDigest, SpanReader,
+    TraceQuery, Write, WriteOutcome, Writer,
+    contract::{generate, plain, rollups::Silent},
 };
 use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter, block::BlockReader};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -20,14 +19,6 @@ use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 const SECOND: i64 = 1_000_000_000;
 /// No packing makes these unreadable: nothing in them comes twice.
 const SECRETS: [&str; 3] = ["Zq8#vK2!mX7@", "Wj4%hT9&bN1*", "pL6^cR3=yD5+"];
-
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
 
 fn options() -> OpenOptions {
     OpenOptions {
@@ -89,7 +80,7 @@ async fn commit(writer: &mut SqliteWriter, numbers: impl Iterator<Item = u8>) {
 }
 
 async fn compact(store: &SqliteStore, now_s: i64) {
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
     while store.compact(now_s * SECOND).await.unwrap().spans > 0 {}
 }

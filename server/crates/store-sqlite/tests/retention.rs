@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use spillway_model::{batch::SpanBatch, identity::TraceId, observation::Observation};
+use spillway_model::identity::TraceId;
 use spillway_store::{
-    AuditEntry, Compaction, MOST_PINS, Pin, PinStore, Projection, Projector, RequestDigest, Retention, SpanReader,
-    StoreError, TraceQuery, Write, WriteOutcome, Writer,
-    contract::{generate, plain},
+    AuditEntry, Compaction, MOST_PINS, Pin, PinStore, Projector, RequestDigest, Retention, SpanReader, StoreError,
+    TraceQuery, Write, WriteOutcome, Writer,
+    contract::{generate, plain, rollups::Silent},
 };
 use spillway_store_sqlite::{
     OpenOptions, SqliteStore, SqliteWriter,
@@ -15,14 +15,6 @@ use spillway_store_sqlite::{
 };
 
 const SECOND: i64 = 1_000_000_000;
-
-struct Nothing;
-
-impl Projection for Nothing {
-    fn observe(&mut self, _: &SpanBatch, _: i64, _: &mut dyn FnMut(Observation)) {}
-
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
-}
 
 struct Sound;
 
@@ -39,7 +31,7 @@ fn options() -> OpenOptions {
 }
 
 async fn compact(store: &SqliteStore) {
-    while !store.project(&mut Nothing, usize::MAX).await.unwrap().caught_up {}
+    while !store.project(&mut Silent, usize::MAX).await.unwrap().caught_up {}
     store.flush().await.unwrap();
     while store.compact(10_000 * SECOND).await.unwrap().spans > 0 {}
 }

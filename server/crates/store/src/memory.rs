@@ -7,7 +7,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use spillway_model::{batch::SpanBatch, event::Event, observation::Observation};
+use spillway_model::{
+    batch::SpanBatch,
+    event::Event,
+    observation::{Measurement, Subject},
+};
 
 use crate::{
     AuditEntry, CompactProgress, Compaction, DecisionRow, PluginRow, PluginSetting, Retention, RetentionReport,
@@ -32,7 +36,7 @@ pub struct MemoryWriter(MemoryStore);
 struct State {
     log: Vec<Committed>,
     events: Vec<Logged>,
-    observations: Vec<Observation>,
+    facts: Vec<(Subject, Measurement)>,
     projected: Option<Watermark>,
     /// When the projection last let the time go on without a batch.
     settled_ns: i64,

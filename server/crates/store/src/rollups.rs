@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use spillway_model::{
     batch::SpanBatch,
     identity::NodeKey,
-    observation::{Aggregate, EdgeKey, Observation, Side},
+    observation::{Aggregate, EdgeKey, Measurement, Side, Subject},
 };
 
 use crate::{StoreError, Watermark};
@@ -96,11 +96,18 @@ pub struct ProjectProgress {
 
 /// The pure function that the projector applies to every committed batch, in order. The engine owns the log and the sums, the model owns what spans mean.
 pub trait Projection: Send {
-    /// Turns one batch into facts. `received_at_ns` drives the expiry of half-seen calls, so that a replay gives the same facts.
-    fn observe(&mut self, batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation));
+    /// Turns one batch into facts. `at` is the commit that it is from, which may hold several; `received_at_ns` drives the expiry of half-seen
+    /// calls, so that a replay gives the same facts.
+    fn observe(
+        &mut self,
+        at: Watermark,
+        batch: &SpanBatch,
+        received_at_ns: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    );
 
     /// Lets the time go on without a batch: says what has waited long enough by `now_ns`.
-    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(Observation));
+    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(&Subject, &[Measurement]));
 }
 
 /// Keeping the rollups up with the log of commits. There is one projector a store.

@@ -11,7 +11,7 @@ use spillway_query::{AttributeKey, Filter, Place};
 
 use crate::StoreError;
 
-/// SHA-256 of (endpoint, key, decompressed body): the same request again has the same digest.
+/// A cryptographic digest (BLAKE3) of endpoint and decompressed body: the same request again has the same digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestDigest(pub [u8; 32]);
 

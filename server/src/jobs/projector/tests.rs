@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use spillway_store::ProjectProgress;
+use spillway_store::{ProjectProgress, Projection};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
@@ -61,6 +61,7 @@ impl Projector for Log {
 struct Running {
     log: Log,
     committed: Arc<Notify>,
+    is_caught_up: oneshot::Receiver<()>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -68,8 +69,10 @@ struct Running {
 fn start(committed_before: usize, failures_left: usize) -> Running {
     let log = Log(Arc::new(Mutex::new(State { committed: committed_before, failures_left, ..State::default() })));
     let (committed, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let task = tokio::spawn(run(log.clone(), committed.clone(), stop.clone()));
-    Running { log, committed, stop, task }
+    let (caught_up, is_caught_up) = oneshot::channel();
+    let pairing = crate::live::tests::pairing();
+    let task = tokio::spawn(run(log.clone(), pairing, committed.clone(), caught_up, stop.clone()));
+    Running { log, committed, is_caught_up, stop, task }
 }
 
 impl Running {
@@ -89,12 +92,12 @@ impl Running {
 
 #[tokio::test(start_paused = true)]
 async fn it_warms_up_and_catches_up_before_it_waits() {
-    let running = start(5, 0);
+    let mut running = start(5, 0);
 
-    running.until(|state| state.projected == 5).await;
+    (&mut running.is_caught_up).await.unwrap();
 
     let state = running.log.0.lock().unwrap();
-    assert_eq!((state.warmed.clone(), state.steps), (vec![WARM], 3));
+    assert_eq!((state.warmed.clone(), state.steps, state.projected), (vec![WARM], 3, 5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +106,7 @@ async fn commits_that_come_together_are_one_step() {
     running.until(|state| state.steps == 1).await;
 
     running.commit(1);
-    sleep(Duration::from_millis(50)).await;
+    sleep(GATHER / 2).await;
     running.commit(1);
 
     running.until(|state| state.projected == 2).await;

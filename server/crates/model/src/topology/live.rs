@@ -122,12 +122,34 @@ impl Live {
         }
     }
 
-    /// Takes spans in that arrived at `now_ns`.
-    pub fn observe_batch(&mut self, batch: &SpanBatch, now_ns: u64) {
+    /// Takes spans in that arrived at `now_ns`, and says to `emit` what they meant: whoever keeps sums of his own pairs nothing again.
+    pub fn observe(&mut self, batch: &SpanBatch, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         self.sums.advance(now_ns);
-        self.observe_senders(batch);
+        self.observe_senders(batch, now_ns);
         let (pairer, sums) = (&mut self.pairer, &mut self.sums);
-        pairer.observe_by_subject(batch, now_ns, &mut |subject, facts| sums.add(subject, facts));
+        pairer.observe(batch, now_ns, &mut |subject, facts| {
+            sums.add(subject, facts);
+            emit(subject, facts);
+        });
+    }
+
+    /// Lets the time of the pairing go on without spans: what has waited long enough by `now_ns` is settled.
+    pub fn settle(&mut self, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
+        let (pairer, sums) = (&mut self.pairer, &mut self.sums);
+        pairer.expire(now_ns, &mut |subject, facts| {
+            sums.add(subject, facts);
+            emit(subject, facts);
+        });
+    }
+
+    /// Forgets which calls it has seen half of, and nothing that was counted. [`Self::pairer`] learns it again from a replay.
+    pub fn forget_halves(&mut self) {
+        self.pairer = Pairer::new(self.limits.pairer.clone());
+    }
+
+    /// The pairing alone: what it says is not counted here.
+    pub fn pairer(&mut self) -> &mut Pairer {
+        &mut self.pairer
     }
 
     /// Takes one event in. Repeated and late ones change nothing.
@@ -183,22 +205,19 @@ impl Live {
         LiveStats { pairer: self.pairer.stats(), ..self.sums.stats }
     }
 
-    /// The map at `now_ns`.
+    /// The map at `now_ns`. What waits for its other half still waits, until [`Self::settle`].
     pub fn snapshot(&mut self, now_ns: u64) -> Map {
-        let (pairer, sums) = (&mut self.pairer, &mut self.sums);
-        sums.advance(now_ns);
-        pairer.expire_by_subject(now_ns, &mut |subject, facts| sums.add(subject, facts));
-        sums.forget(self.limits.forget_ns);
+        self.sums.advance(now_ns);
+        self.sums.forget(self.limits.forget_ns);
         snapshot::map(&mut self.sums, &self.pairer, &self.limits)
     }
 
     /// Who sends: their instances and versions, and that they live.
-    fn observe_senders(&mut self, batch: &SpanBatch) {
+    fn observe_senders(&mut self, batch: &SpanBatch, now_ns: u64) {
         for resource in &batch.resources {
             if resource.service == StrId::EMPTY {
                 continue;
             }
-            let now_ns = self.sums.now_ns;
             let Some(node) = self.sums.service(&batch.service(resource), &self.limits) else { continue };
             node.see(now_ns);
             let known = node.see_instance(batch.str(resource.instance), now_ns, self.limits.max_instances);

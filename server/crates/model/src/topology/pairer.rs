@@ -22,7 +22,7 @@ use rustc_hash::FxBuildHasher;
 use crate::{
     batch::{SpanBatch, SpanKind, StrId},
     identity::{NodeKind, ServiceKey},
-    observation::{EdgeKey, Measurement, Observation, Side, Subject},
+    observation::{EdgeKey, Measurement, Side, Subject},
 };
 
 mod attribute;
@@ -143,6 +143,7 @@ pub struct Pairer {
     callers: Vec<Option<pending::SpanKey>>,
     dirty_claims: Vec<u32>,
     dirty_callers: Vec<u32>,
+    expiring: Vec<u32>,
     said: Said,
 }
 
@@ -165,25 +166,16 @@ impl Pairer {
             callers: Vec::new(),
             dirty_claims: Vec::new(),
             dirty_callers: Vec::new(),
+            expiring: Vec::new(),
             said: Said::default(),
         }
     }
 
     /// Takes a batch in. `now_ns` is when it arrived: it drives the expiry of half-seen calls, so that a replay gives the same facts.
-    pub fn observe(&mut self, batch: &SpanBatch, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
-        self.observe_by_subject(batch, now_ns, &mut |subject, facts| apart(subject, facts, emit));
-    }
-
-    /// The same with the facts of each subject together: what sums them up looks a subject up once, not once a fact.
-    /// A subject may come twice.
-    pub fn observe_by_subject(
-        &mut self,
-        batch: &SpanBatch,
-        now_ns: u64,
-        emit: &mut dyn FnMut(&Subject, &[Measurement]),
-    ) {
+    /// The facts of a subject come together, so that what sums them up looks the subject up once; it may come twice.
+    pub fn observe(&mut self, batch: &SpanBatch, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         // What is settled by now is said first, so that what nobody uses any more makes room.
-        self.expire_by_subject(now_ns, emit);
+        self.expire(now_ns, emit);
         self.make_room(batch.len());
         self.begin(batch);
         self.fetch(batch);
@@ -196,12 +188,7 @@ impl Pairer {
     }
 
     /// Lets the time go on without spans: what has waited long enough is settled.
-    pub fn expire(&mut self, now_ns: u64, emit: &mut dyn FnMut(Observation)) {
-        self.expire_by_subject(now_ns, &mut |subject, facts| apart(subject, facts, emit));
-    }
-
-    /// The same with the facts of each subject together.
-    pub fn expire_by_subject(&mut self, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
+    pub fn expire(&mut self, now_ns: u64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         self.advance(now_ns);
         self.emit(emit);
         self.sweep();
@@ -280,12 +267,5 @@ impl Pairer {
             };
             emit(&subject, facts);
         });
-    }
-}
-
-/// One by one.
-fn apart(subject: &Subject, facts: &[Measurement], emit: &mut dyn FnMut(Observation)) {
-    for &Measurement { at_ns, duration_ns, failed, provisional, times } in facts {
-        emit(Observation { subject: subject.clone(), at_ns, duration_ns, failed, provisional, times });
     }
 }

@@ -12,7 +12,7 @@ use spillway_model::{
 };
 use spillway_store::StoreError;
 
-use super::{Codec, Group, merge::Merge, open_target};
+use super::{Codec, Group, merge::Merger, open_target};
 use crate::{block::BlockError, catalogue::Part, segment::Segment, store::Inner, trace};
 
 /// Spans in memory at a time.
@@ -86,7 +86,9 @@ async fn insert(
         .decode(move || {
             let failed =
                 |error: BlockError| StoreError::Io { action: "encode a block".into(), source: Box::new(error) };
-            let merge = Merge::of(&batches);
+            let mut merger = Merger::default();
+            batches.iter().for_each(|batch| merger.add(batch));
+            let merge = merger.finish();
             let blocks: Result<Vec<_>, _> = merge.blocks().map(|batch| codec.seal(&batch).map_err(failed)).collect();
             let mut blocks = blocks?;
             let filters = Codec::filters(&mut blocks);

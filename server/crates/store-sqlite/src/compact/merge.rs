@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use spillway_model::{
-    batch::{Copied, Distinct, SpanBatch, SpanBatchBuilder, SpanKind},
+    batch::{Copied, Distinct, Selector, SpanBatch, SpanBatchBuilder, SpanKind},
     identity::{SpanId, TraceId},
 };
 
@@ -13,85 +13,111 @@ const SPANS_A_BLOCK: usize = 2_048;
 /// A trace longer than this is cut.
 const MOST_SPANS_A_BLOCK: usize = 2 * SPANS_A_BLOCK;
 
-/// Where a span stands, and what sorts it.
-struct Row {
-    batch: u32,
-    span: u32,
+/// Takes batches in, in the order of arrival, each span once.
+#[derive(Default)]
+pub(super) struct Merger {
+    builder: SpanBatchBuilder,
+    distinct: Distinct,
+    /// Traces by number, and their first starts.
+    numbers: FxHashMap<TraceId, u32>,
+    firsts: Vec<(u64, TraceId)>,
+    /// By span.
+    traces: Vec<u32>,
+    seen: FxHashSet<(u32, SpanId, SpanKind)>,
+    repeats: u64,
 }
 
-/// Which spans go where, before any is copied.
-pub(super) struct Merge<'a> {
-    batches: &'a [SpanBatch],
-    rows: Vec<Row>,
+impl Merger {
+    /// What several batches say is kept once: a batch is not needed behind this.
+    pub(super) fn add(&mut self, batch: &SpanBatch) {
+        let mut copied = Copied::default();
+        let columns = &batch.spans;
+        for span in 0..batch.len() {
+            let (trace, start_ns) = (columns.trace_id[span], columns.start_ns[span]);
+            let number = *self.numbers.entry(trace).or_insert_with(|| {
+                self.firsts.push((u64::MAX, trace));
+                self.firsts.len() as u32 - 1
+            });
+            if !self.seen.insert((number, columns.span_id[span], columns.kind[span])) {
+                self.repeats += 1;
+                continue;
+            }
+            let (first_ns, _) = &mut self.firsts[number as usize];
+            *first_ns = (*first_ns).min(start_ns);
+            self.traces.push(number);
+            self.builder.copy_span(batch, span, &mut copied, &mut self.distinct);
+        }
+    }
+
+    /// Sorts by the first start of a trace, and within it by start: the order in which a person reads it, and in which times, parents and
+    /// attributes of neighbours are most alike.
+    pub(super) fn finish(self) -> Merge {
+        let all = self.builder.finish();
+        let mut order: Vec<u32> = (0..self.firsts.len() as u32).collect();
+        order.sort_unstable_by_key(|&trace| self.firsts[trace as usize]);
+        // Spans of one trace together, by counting; then each few of them by their starts.
+        let mut counts = vec![0_usize; self.firsts.len()];
+        self.traces.iter().for_each(|&trace| counts[trace as usize] += 1);
+        let mut ends = vec![0_usize; self.firsts.len()];
+        let mut end = 0;
+        for &trace in &order {
+            ends[trace as usize] = end;
+            end += counts[trace as usize];
+        }
+        let mut rows = vec![0_u32; self.traces.len()];
+        for (&trace, row) in self.traces.iter().zip(0..) {
+            let place = &mut ends[trace as usize];
+            rows[*place] = row;
+            *place += 1;
+        }
+        let mut start = 0;
+        for &trace in &order {
+            let end = ends[trace as usize];
+            rows[start..end].sort_unstable_by_key(|&row| {
+                let (columns, row) = (&all.spans, row as usize);
+                (columns.start_ns[row], columns.span_id[row], columns.kind[row])
+            });
+            start = end;
+        }
+        Merge { all, rows, repeats: self.repeats }
+    }
+}
+
+/// All spans, and which go where.
+pub(super) struct Merge {
+    all: SpanBatch,
+    rows: Vec<u32>,
     /// Spans that are left out because they had come before.
     pub(super) repeats: u64,
 }
 
-impl<'a> Merge<'a> {
-    /// Sorts by the first start of a trace, and within it by start: the order in which a person reads it, and in which times, parents and
-    /// attributes of neighbours are most alike.
-    pub(super) fn of(batches: &'a [SpanBatch]) -> Self {
-        let mut firsts: FxHashMap<TraceId, u64> = FxHashMap::default();
-        let mut seen: FxHashSet<(TraceId, SpanId, SpanKind)> = FxHashSet::default();
-        let mut rows = Vec::with_capacity(batches.iter().map(SpanBatch::len).sum());
-        let mut repeats = 0;
-        for (batch, index) in batches.iter().zip(0..) {
-            let columns = &batch.spans;
-            for span in 0..batch.len() {
-                let trace = columns.trace_id[span];
-                if !seen.insert((trace, columns.span_id[span], columns.kind[span])) {
-                    repeats += 1;
-                    continue;
-                }
-                let first = firsts.entry(trace).or_insert(u64::MAX);
-                *first = (*first).min(columns.start_ns[span]);
-                rows.push(Row { batch: index, span: span as u32 });
-            }
-        }
-        rows.sort_by_cached_key(|row| {
-            let columns = &batches[row.batch as usize].spans;
-            let span = row.span as usize;
-            let trace = columns.trace_id[span];
-            (firsts[&trace], trace, columns.start_ns[span], columns.span_id[span], columns.kind[span])
-        });
-        Self { batches, rows, repeats }
-    }
-
+impl Merge {
     /// One batch a block, in order; each is made when it is asked for, so that there is one at a time.
     pub(super) fn blocks(&self) -> impl Iterator<Item = SpanBatch> {
+        let mut selector = Selector::new(&self.all);
         let mut rest = self.rows.as_slice();
         std::iter::from_fn(move || {
             let (block, behind) = rest.split_at(self.block_length(rest));
             rest = behind;
-            (!block.is_empty()).then(|| self.copy(block))
+            (!block.is_empty()).then(|| selector.select(block.iter().map(|&row| row as usize)))
         })
     }
 
-    fn trace(&self, row: &Row) -> TraceId {
-        self.batches[row.batch as usize].spans.trace_id[row.span as usize]
+    fn trace(&self, row: u32) -> TraceId {
+        self.all.spans.trace_id[row as usize]
     }
 
     /// To the end of the trace that fills it.
-    fn block_length(&self, rows: &[Row]) -> usize {
+    fn block_length(&self, rows: &[u32]) -> usize {
         if rows.len() <= SPANS_A_BLOCK {
             return rows.len();
         }
-        let last = self.trace(&rows[SPANS_A_BLOCK - 1]);
+        let last = self.trace(rows[SPANS_A_BLOCK - 1]);
         let most = rows.len().min(MOST_SPANS_A_BLOCK);
         rows[SPANS_A_BLOCK..most]
             .iter()
-            .position(|row| self.trace(row) != last)
+            .position(|&row| self.trace(row) != last)
             .map_or(most, |more| SPANS_A_BLOCK + more)
-    }
-
-    fn copy(&self, rows: &[Row]) -> SpanBatch {
-        let (mut builder, mut distinct) = (SpanBatchBuilder::new(), Distinct::default());
-        let mut copied: Vec<Copied> = std::iter::repeat_with(Copied::default).take(self.batches.len()).collect();
-        for row in rows {
-            let batch = row.batch as usize;
-            builder.copy_span(&self.batches[batch], row.span as usize, &mut copied[batch], &mut distinct);
-        }
-        builder.finish()
     }
 }
 
@@ -104,6 +130,12 @@ mod tests {
 
     use super::*;
 
+    fn merged(batches: &[SpanBatch]) -> Merge {
+        let mut merger = Merger::default();
+        batches.iter().for_each(|batch| merger.add(batch));
+        merger.finish()
+    }
+
     fn ids(batch: &SpanBatch) -> Vec<(TraceId, SpanId, SpanKind)> {
         let columns = &batch.spans;
         (0..batch.len()).map(|span| (columns.trace_id[span], columns.span_id[span], columns.kind[span])).collect()
@@ -113,7 +145,7 @@ mod tests {
         /// Nothing is lost, nothing is there twice, and each span is as it was.
         #[test]
         fn every_span_is_there_once(batches in proptest::collection::vec(generate::wild_batch(30), 1..6)) {
-            let merge = Merge::of(&batches);
+            let merge = merged(&batches);
 
             let sorted = |mut spans: Vec<_>| { spans.sort_by_key(|span| format!("{span:?}")); spans };
             let mut seen = BTreeSet::new();
@@ -136,7 +168,7 @@ mod tests {
     fn a_trace_that_fits_is_in_one_block() {
         let batches: Vec<SpanBatch> = (0..20).map(|seed| generate::realistic_batch(seed % 12, 500)).collect();
 
-        let merge = Merge::of(&batches);
+        let merge = merged(&batches);
         let merged: Vec<SpanBatch> = merge.blocks().collect();
 
         assert!(merged.len() > 1 && merge.repeats > 0, "{} blocks", merged.len());
@@ -166,7 +198,7 @@ mod tests {
             })
             .collect();
 
-        let merged: Vec<SpanBatch> = Merge::of(&many).blocks().collect();
+        let merged: Vec<SpanBatch> = merged(&many).blocks().collect();
 
         assert!(merged.len() >= 2);
         assert!(merged.iter().all(|block| block.len() <= MOST_SPANS_A_BLOCK));

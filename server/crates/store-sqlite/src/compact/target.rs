@@ -16,7 +16,7 @@ use crate::{
     connect::WriterConnection,
     error, open,
     segment::{
-        self, FileName, Segment, Totals,
+        self, FileName, Segment, Totals, bulk,
         operations::{OperationNumbers, Table},
         runs,
     },
@@ -287,13 +287,6 @@ async fn write_filters(
         .bind(filters.slots.len() as i64)
         .execute(&mut *tx)
         .await?;
-    for (bits, slot) in filters.slots.iter().zip(0_i64..) {
-        sqlx::query("INSERT INTO filter_slot (first_block, slot, bits) VALUES (?, ?, ?)")
-            .bind(first as i64)
-            .bind(slot)
-            .bind(bits.as_slice())
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(())
+    let slots = (0..).zip(filters.slots.iter().map(Vec::as_slice));
+    bulk::insert(tx, bulk::FILTER_SLOTS, first as i64, slots).await
 }

@@ -314,25 +314,14 @@ impl Reader<'_> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use proptest::prelude::*;
-    use spillway_model::{
-        identity::{NodeKey, ServiceKey},
-        observation::{Observation, Subject},
-    };
+    use spillway_model::observation::Measurement;
 
     use super::*;
 
     fn aggregate(facts: &[(u64, bool, i8)]) -> Aggregate {
-        let subject = Subject::Node(NodeKey::service(ServiceKey::new("", "", "a")));
         let mut sum = Aggregate::default();
         for &(duration_ns, failed, times) in facts {
-            sum.add(&Observation {
-                subject: subject.clone(),
-                at_ns: 0,
-                duration_ns,
-                failed,
-                provisional: failed,
-                times: i64::from(times),
-            });
+            sum.add(&Measurement { at_ns: 0, duration_ns, failed, provisional: failed, times: i64::from(times) });
         }
         sum
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use spillway_model::{
     identity::NodeKey,
-    observation::{Observation, Side, Subject},
+    observation::{Measurement, Side, Subject},
 };
 use spillway_store::Watermark;
 use tokio::time::{Duration, Instant};
@@ -88,29 +88,31 @@ impl Pending {
         Self { place: Some(place), ..Self::default() }
     }
 
-    /// Adds a fact, unless it lies far in the future.
-    pub(crate) fn add(&mut self, fact: &Observation, now_ns: i64) {
-        let at_ns = i64::try_from(fact.at_ns).unwrap_or(i64::MAX);
-        if at_ns > now_ns.saturating_add(FUTURE_NS) {
-            return;
-        }
-        let subject = self.subject(&fact.subject);
-        let side = match &fact.subject {
+    /// Adds the facts of a subject, but for those that lie far in the future.
+    pub(crate) fn add(&mut self, subject: &Subject, facts: &[Measurement], now_ns: i64) {
+        let side = match subject {
             Subject::Node(_) | Subject::Edge(_, Side::Caller) => 0,
             Subject::Edge(_, Side::Callee) => 1,
         };
-        let second = at_ns.div_euclid(1_000_000_000);
+        let subject = self.subject(subject);
         let seconds = &mut self.subjects[subject].seconds;
-        // Nearly always the newest.
-        let at = match seconds.last() {
-            Some((last, _)) if *last == second => seconds.len() - 1,
-            _ => seconds.partition_point(|(have, _)| *have < second),
-        };
-        if seconds.get(at).is_none_or(|(have, _)| *have != second) {
-            seconds.insert(at, (second, Sums::default()));
-            self.sums += 1;
+        for fact in facts {
+            let at_ns = i64::try_from(fact.at_ns).unwrap_or(i64::MAX);
+            if at_ns > now_ns.saturating_add(FUTURE_NS) {
+                continue;
+            }
+            let second = at_ns.div_euclid(1_000_000_000);
+            // Nearly always the newest.
+            let at = match seconds.last() {
+                Some((last, _)) if *last == second => seconds.len() - 1,
+                _ => seconds.partition_point(|(have, _)| *have < second),
+            };
+            if seconds.get(at).is_none_or(|(have, _)| *have != second) {
+                seconds.insert(at, (second, Sums::default()));
+                self.sums += 1;
+            }
+            seconds[at].1[side].add(fact);
         }
-        seconds[at].1[side].add(fact);
         self.touch();
     }
 

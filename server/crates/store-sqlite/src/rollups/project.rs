@@ -52,7 +52,10 @@ impl Projector for SqliteStore {
         for block in &blocks {
             for (index, batch) in block.batches.iter().enumerate() {
                 let mut pending = rollups.pending.write().await;
-                projection.observe(batch, block.received_at_ns, &mut |fact| pending.add(&fact, block.received_at_ns));
+                let received_at_ns = block.received_at_ns;
+                projection.observe(block.at, batch, received_at_ns, &mut |subject, facts| {
+                    pending.add(subject, facts, received_at_ns);
+                });
                 if index + 1 == block.batches.len() {
                     pending.advance(block.at);
                 }
@@ -77,7 +80,7 @@ impl Projector for SqliteStore {
         let mut codec = rollups.codec.lock().await;
         self.place().await?;
         let mut pending = rollups.pending.write().await;
-        projection.settle(now_ns, &mut |fact| pending.add(&fact, now_ns));
+        projection.settle(now_ns, &mut |subject, facts| pending.add(subject, facts, now_ns));
         pending.settle(now_ns);
         let due = pending.is_due(self.inner.options.rollups_held);
         drop(pending);
@@ -116,7 +119,7 @@ impl Projector for SqliteStore {
         loop {
             let batches = replay::read(&self.inner, after, WARM_SPANS).await?;
             for batch in batches.iter().filter(|batch| batch.at <= until) {
-                projection.observe(&batch.batch, batch.received_at_ns, &mut |_| {});
+                projection.observe(batch.at, &batch.batch, batch.received_at_ns, &mut |_, _| {});
                 tokio::task::yield_now().await;
             }
             after = batches.last().map(|batch| batch.at);
@@ -126,7 +129,7 @@ impl Projector for SqliteStore {
         }
         // What was said then was stored: it must not be said again.
         if place.settled_ns > 0 {
-            projection.settle(place.settled_ns, &mut |_| {});
+            projection.settle(place.settled_ns, &mut |_, _| {});
         }
         Ok(())
     }

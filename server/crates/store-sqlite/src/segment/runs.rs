@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use spillway_store::StoreError;
 use sqlx::SqliteConnection;
 
-use super::Segment;
+use super::{Segment, bulk};
 use crate::{block::HashSet32, connect::WriterConnection, error};
 
 /// Pairs a page, some 900 bytes: a row of a table without rowids that is longer than a quarter of a page of the file takes another page besides.
@@ -111,15 +111,8 @@ pub(crate) async fn write(
             .bind(last as i64)
             .fetch_one(&mut *tx)
             .await?;
-    for (first_hash, entries) in pages {
-        sqlx::query("INSERT INTO trace_page (run, first_hash, entries) VALUES (?, ?, ?)")
-            .bind(run)
-            .bind(first_hash)
-            .bind(entries.as_slice())
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(())
+    let pages = pages.iter().map(|(first_hash, entries)| (i64::from(*first_hash), entries.as_slice()));
+    bulk::insert(tx, bulk::TRACE_PAGES, run, pages).await
 }
 
 /// Merges the runs of a level that has enough of them; true when it did, since the next level may have enough now.

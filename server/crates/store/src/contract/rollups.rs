@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use spillway_model::{
     batch::{SpanBatch, SpanKind, SpanStatus, SpanView},
     identity::{NodeKey, NodeKind, ServiceKey, SpanId, TraceId},
-    observation::{EdgeKey, Observation, Protocol, Side, Subject},
+    observation::{EdgeKey, Measurement, Protocol, Side, Subject},
 };
 
 use super::{
@@ -16,8 +16,17 @@ use super::{
 };
 use crate::{
     Projection, Projector, RequestDigest, RollupBounds, RollupPoint, RollupReader, RollupRetention, TopologyRollup,
-    Write, Writer, memory::MemoryStore,
+    Watermark, Write, Writer, memory::MemoryStore,
 };
+
+/// A projection that says nothing: for tests of what follows a projection.
+pub struct Silent;
+
+impl Projection for Silent {
+    fn observe(&mut self, _: Watermark, _: &SpanBatch, _: i64, _: &mut dyn FnMut(&Subject, &[Measurement])) {}
+
+    fn settle(&mut self, _: i64, _: &mut dyn FnMut(&Subject, &[Measurement])) {}
+}
 
 /// A projection that remembers: a span counts once, first as provisional and then, for every other span, as seen from both sides.
 #[derive(Default)]
@@ -34,32 +43,34 @@ fn subjects(span: SpanView<'_>) -> [Subject; 2] {
 }
 
 impl Projection for Once {
-    fn observe(&mut self, batch: &SpanBatch, _received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
+    fn observe(
+        &mut self,
+        _: Watermark,
+        batch: &SpanBatch,
+        _received_at_ns: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
         for span in batch.iter() {
             if !self.seen.insert((span.trace_id(), span.span_id(), span.kind())) {
                 continue;
             }
             for subject in subjects(span) {
-                let mut fact = |provisional, times| {
-                    emit(Observation {
-                        subject: subject.clone(),
-                        at_ns: span.end_ns(),
-                        duration_ns: span.duration_ns(),
-                        failed: span.status() == SpanStatus::Error,
-                        provisional,
-                        times,
-                    });
+                let fact = |provisional, times| Measurement {
+                    at_ns: span.end_ns(),
+                    duration_ns: span.duration_ns(),
+                    failed: span.status() == SpanStatus::Error,
+                    provisional,
+                    times,
                 };
-                fact(true, 1);
+                emit(&subject, &[fact(true, 1)]);
                 if span.span_id().0[0].is_multiple_of(2) {
-                    fact(true, -1);
-                    fact(false, 2);
+                    emit(&subject, &[fact(true, -1), fact(false, 2)]);
                 }
             }
         }
     }
 
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(&Subject, &[Measurement])) {}
 }
 
 async fn project_all(store: &impl Projector, projection: &mut Once, limit: usize) {
@@ -151,23 +162,28 @@ pub fn sums_are_those_of_the_oracle_across_restarts<E: Engine>(make: &impl Fn() 
 }
 
 /// A projection that emits what it was given.
-struct Emits(Vec<Observation>);
+struct Emits(Vec<Measurement>);
 
 impl Projection for Emits {
-    fn observe(&mut self, _batch: &SpanBatch, _received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
-        self.0.drain(..).for_each(emit);
+    fn observe(
+        &mut self,
+        _: Watermark,
+        _batch: &SpanBatch,
+        _received_at_ns: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
+        emit(&Subject::Node(node()), &std::mem::take(&mut self.0));
     }
 
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(&Subject, &[Measurement])) {}
 }
 
-fn fact(at_ns: u64, times: i64) -> Observation {
-    let subject = Subject::Node(NodeKey::service(ServiceKey::new("", "", "a")));
-    Observation { subject, at_ns, duration_ns: 5_000_000, failed: true, provisional: true, times }
+fn fact(at_ns: u64, times: i64) -> Measurement {
+    Measurement { at_ns, duration_ns: 5_000_000, failed: true, provisional: true, times }
 }
 
 /// Commits a request with one span and projects it.
-async fn step(store: &impl Projector, writer: &mut impl Writer, number: u8, facts: Vec<Observation>) {
+async fn step(store: &impl Projector, writer: &mut impl Writer, number: u8, facts: Vec<Measurement>) {
     let batch = Arc::new(generate::batch_of(&[generate::Origin { seed: 0, trace: number, span: 0 }]));
     let write = Write::Spans { digest: RequestDigest([number; 32]), batch, received_at_ns: EPOCH_NS as i64 };
     assert!(writer.commit(&[write]).await.remove(0).is_ok());
@@ -231,7 +247,7 @@ pub fn quantiles_are_exact_within_the_error_of_the_histogram<E: Engine>(make: &i
         let (store, mut writer) = engine.open().await;
         let epoch_s = (EPOCH_NS / 1_000_000_000) as i64;
         for (number, part) in durations.chunks(durations.len().div_ceil(steps)).enumerate() {
-            let facts = part.iter().map(|&(duration_ns, second)| Observation {
+            let facts = part.iter().map(|&(duration_ns, second)| Measurement {
                 duration_ns,
                 failed: false,
                 provisional: false,
@@ -353,16 +369,22 @@ pub fn a_long_series_is_cut_or_coarse_but_never_wrong<E: Engine>(make: &impl Fn(
 struct Waits(Vec<i64>);
 
 impl Projection for Waits {
-    fn observe(&mut self, _batch: &SpanBatch, received_at_ns: i64, emit: &mut dyn FnMut(Observation)) {
+    fn observe(
+        &mut self,
+        _: Watermark,
+        _batch: &SpanBatch,
+        received_at_ns: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
         self.settle(received_at_ns, emit);
         self.0.push(received_at_ns);
     }
 
-    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(Observation)) {
+    fn settle(&mut self, now_ns: i64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         self.0.retain(|&came| {
             let over = now_ns >= came + 5_000_000_000;
             if over {
-                emit(fact(came as u64, 1));
+                emit(&Subject::Node(node()), &[fact(came as u64, 1)]);
             }
             !over
         });

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use spillway_model::{
     identity::NodeKey,
-    observation::{Aggregate, EdgeKey, Observation, Side, Subject},
+    observation::{Aggregate, EdgeKey, Measurement, Side, Subject},
 };
 
 use super::{MemoryStore, State};
@@ -25,7 +25,7 @@ fn bucket_s(at_ns: u64) -> i64 {
 impl MemoryStore {
     fn sum(&self, subject: &Subject, from_s: i64, to_s: i64) -> Aggregate {
         let mut sum = Aggregate::default();
-        for fact in self.state().observations.iter().filter(|fact| fact.subject == *subject) {
+        for (_, fact) in self.state().facts.iter().filter(|(of, _)| of == subject) {
             if (from_s..to_s).contains(&bucket_s(fact.at_ns)) {
                 sum.add(fact);
             }
@@ -44,12 +44,13 @@ impl MemoryStore {
 }
 
 impl State {
-    /// Keeps a fact, unless it lies far in the future or was forgotten.
-    fn keep(&mut self, fact: Observation, now_ns: i64) {
-        let is_near = i64::try_from(fact.at_ns).is_ok_and(|at| at <= now_ns.saturating_add(FUTURE_NS));
-        if is_near && bucket_s(fact.at_ns) >= self.rollups_from_s {
-            self.observations.push(fact);
-        }
+    /// Keeps facts, but for those that lie far in the future or were forgotten.
+    fn keep(&mut self, subject: &Subject, facts: &[Measurement], now_ns: i64) {
+        let from_s = self.rollups_from_s;
+        let is_near =
+            |fact: &Measurement| i64::try_from(fact.at_ns).is_ok_and(|at| at <= now_ns.saturating_add(FUTURE_NS));
+        let kept = facts.iter().filter(|fact| is_near(fact) && bucket_s(fact.at_ns) >= from_s);
+        self.facts.extend(kept.map(|fact| (subject.clone(), *fact)));
     }
 }
 
@@ -80,11 +81,11 @@ impl RollupReader for MemoryStore {
         let to_s = (to_s + BUCKET_S - 1).div_euclid(BUCKET_S) * BUCKET_S;
         let mut nodes: BTreeMap<NodeKey, Aggregate> = BTreeMap::new();
         let mut edges: BTreeMap<EdgeKey, [Aggregate; 2]> = BTreeMap::new();
-        for fact in &self.state().observations {
+        for (subject, fact) in &self.state().facts {
             if !(from_s..to_s).contains(&bucket_s(fact.at_ns)) {
                 continue;
             }
-            match &fact.subject {
+            match subject {
                 Subject::Node(node) => nodes.entry(node.clone()).or_default().add(fact),
                 Subject::Edge(edge, side) => edges.entry(edge.clone()).or_default()[*side as usize].add(fact),
             }
@@ -107,7 +108,10 @@ impl Projector for MemoryStore {
         let batches = self.replay(before, span_limit).await?;
         let mut state = self.state();
         for batch in &batches {
-            projection.observe(&batch.batch, batch.received_at_ns, &mut |fact| state.keep(fact, batch.received_at_ns));
+            let received_at_ns = batch.received_at_ns;
+            projection.observe(batch.at, &batch.batch, received_at_ns, &mut |subject, facts| {
+                state.keep(subject, facts, received_at_ns);
+            });
             state.projected = Some(batch.at);
         }
         let caught_up = state.projected == state.log.last().map(|committed| committed.at);
@@ -116,7 +120,7 @@ impl Projector for MemoryStore {
 
     async fn settle(&self, projection: &mut dyn Projection, now_ns: i64) -> Result<(), StoreError> {
         let mut state = self.state();
-        projection.settle(now_ns, &mut |fact| state.keep(fact, now_ns));
+        projection.settle(now_ns, &mut |subject, facts| state.keep(subject, facts, now_ns));
         state.settled_ns = state.settled_ns.max(now_ns);
         Ok(())
     }
@@ -137,10 +141,10 @@ impl Projector for MemoryStore {
         let Some(last) = past.last() else { return Ok(()) };
         let from = last.received_at_ns.saturating_sub(i64::try_from(window.as_nanos()).unwrap_or(i64::MAX));
         for committed in past.iter().filter(|committed| committed.received_at_ns >= from) {
-            projection.observe(&committed.batch, committed.received_at_ns, &mut |_| {});
+            projection.observe(committed.at, &committed.batch, committed.received_at_ns, &mut |_, _| {});
         }
         if state.settled_ns > 0 {
-            projection.settle(state.settled_ns, &mut |_| {});
+            projection.settle(state.settled_ns, &mut |_, _| {});
         }
         Ok(())
     }
@@ -150,10 +154,10 @@ impl RollupRetention for MemoryStore {
     /// Facts answer at any resolution: they go when the coarsest bound has passed them.
     async fn expire_rollups(&self, before: RollupBounds) -> Result<u64, StoreError> {
         let mut state = self.state();
-        let had = state.observations.len();
+        let had = state.facts.len();
         state.rollups_from_s = state.rollups_from_s.max(before.minutes);
         let from_s = state.rollups_from_s;
-        state.observations.retain(|fact| bucket_s(fact.at_ns) >= from_s);
-        Ok((had - state.observations.len()) as u64)
+        state.facts.retain(|(_, fact)| bucket_s(fact.at_ns) >= from_s);
+        Ok((had - state.facts.len()) as u64)
     }
 }

@@ -50,7 +50,7 @@ impl LiveNode {
 
     pub(super) fn see_instance(&mut self, instance: &str, now_ns: u64, room: usize) -> Changed {
         if let Some(seen_at_ns) = self.instances.get_mut(instance) {
-            *seen_at_ns = now_ns;
+            *seen_at_ns = now_ns.max(*seen_at_ns);
         } else if self.instances.len() < room {
             self.instances.insert(shared(instance), now_ns);
         } else {
@@ -64,7 +64,7 @@ impl LiveNode {
             return;
         }
         if let Some(known) = self.versions.iter_mut().find(|known| *known.text == *version) {
-            known.last_seen_ns = now_ns;
+            known.last_seen_ns = now_ns.max(known.last_seen_ns);
             return;
         }
         if self.versions.len() >= VERSIONS_MAX

@@ -12,6 +12,16 @@ use crate::{
     },
 };
 
+fn observe(live: &mut Live, batch: &SpanBatch, now_ns: u64) {
+    live.observe(batch, now_ns, &mut |_, _| {});
+}
+
+/// The map when everything that has waited long enough is settled.
+fn drawn(live: &mut Live, now_ns: u64) -> Map {
+    live.settle(now_ns, &mut |_, _| {});
+    live.snapshot(now_ns)
+}
+
 fn live() -> Live {
     Live::new(LiveLimits::default())
 }
@@ -54,35 +64,35 @@ fn health(instance: &str, status: HealthStatus, at_ns: u64, detail: &str) -> Eve
 #[test]
 fn rates_count_the_window_behind_the_watermark() {
     let mut live = live();
-    live.observe_batch(&batch(&calls(30, 0, NOW)), NOW + SECOND / 2);
+    observe(&mut live, &batch(&calls(30, 0, NOW)), NOW + SECOND / 2);
 
     // Not yet: spans of this second may still come.
-    let map = live.snapshot(NOW + SECOND);
+    let map = drawn(&mut live, NOW + SECOND);
     assert_eq!(stock(&map).numbers, None);
     assert_eq!((map.window_s, map.lag_ms, map.at_ns), (30, 2_000, NOW - SECOND));
 
-    let map = live.snapshot(NOW + 3 * SECOND);
+    let map = drawn(&mut live, NOW + 3 * SECOND);
     let numbers = stock(&map).numbers.unwrap();
     assert_eq!((numbers.count, numbers.rate, numbers.error_ratio), (30, 1.0, 0.0));
     assert!((numbers.p50_ms.unwrap() - 10.0).abs() < 0.3);
     let edge = between(&map, "cart", "stock").unwrap();
     assert_eq!((edge.caller.unwrap().rate, edge.callee.unwrap().rate, edge.provisional), (1.0, 1.0, false));
 
-    assert_eq!(stock(&live.snapshot(NOW + 32 * SECOND)).numbers.unwrap().count, 30);
-    assert_eq!(stock(&live.snapshot(NOW + 33 * SECOND)).numbers, None, "no samples are no zero");
+    assert_eq!(stock(&drawn(&mut live, NOW + 32 * SECOND)).numbers.unwrap().count, 30);
+    assert_eq!(stock(&drawn(&mut live, NOW + 33 * SECOND)).numbers, None, "no samples are no zero");
 }
 
 #[test]
 fn late_spans_within_the_window_count_and_older_ones_do_not() {
     let mut live = live();
     let later = |spans: Vec<Sample>, trace| spans.into_iter().map(|span| span.trace(trace)).collect::<Vec<_>>();
-    live.snapshot(NOW + 20 * SECOND);
+    drawn(&mut live, NOW + 20 * SECOND);
 
-    live.observe_batch(&batch(&calls(10, 0, NOW)), NOW + 20 * SECOND);
-    live.observe_batch(&batch(&later(calls(10, 0, NOW - 40 * SECOND), 2)), NOW + 20 * SECOND);
-    live.observe_batch(&batch(&later(calls(10, 0, NOW + 400 * SECOND), 3)), NOW + 20 * SECOND);
+    observe(&mut live, &batch(&calls(10, 0, NOW)), NOW + 20 * SECOND);
+    observe(&mut live, &batch(&later(calls(10, 0, NOW - 40 * SECOND), 2)), NOW + 20 * SECOND);
+    observe(&mut live, &batch(&later(calls(10, 0, NOW + 400 * SECOND), 3)), NOW + 20 * SECOND);
 
-    assert_eq!(stock(&live.snapshot(NOW + 20 * SECOND)).numbers.unwrap().count, 10);
+    assert_eq!(stock(&drawn(&mut live, NOW + 20 * SECOND)).numbers.unwrap().count, 10);
     // A node, an edge from each side.
     assert_eq!((live.stats().late, live.stats().ahead), (30, 30));
 }
@@ -97,9 +107,9 @@ fn errors_make_a_node_degraded_then_failing() {
         (100, 25, ServiceHealth::Failing, Some("25 % of its requests fail")),
     ] {
         let mut live = live();
-        live.observe_batch(&batch(&calls(count, failed, NOW)), NOW);
+        observe(&mut live, &batch(&calls(count, failed, NOW)), NOW);
 
-        let node = stock(&live.snapshot(NOW + 3 * SECOND));
+        let node = stock(&drawn(&mut live, NOW + 3 * SECOND));
 
         assert_eq!((node.health, node.health_reason.as_deref()), (health, reason), "{failed} of {count}");
     }
@@ -109,7 +119,7 @@ fn errors_make_a_node_degraded_then_failing() {
 fn reports_say_how_a_node_is_and_expire() {
     let mut live = live();
     live.observe_event(&health("stock-1", HealthStatus::Down, NOW, "disk full"), NOW);
-    let node = stock(&live.snapshot(NOW));
+    let node = stock(&drawn(&mut live, NOW));
     assert_eq!(node.health, ServiceHealth::Failing);
     assert_eq!(node.health_reason.as_deref(), Some("stock-1 reports down: disk full"));
     assert_eq!(node.reported_health.as_deref(), Some("1 down"));
@@ -117,14 +127,14 @@ fn reports_say_how_a_node_is_and_expire() {
 
     live.observe_event(&health("stock-2", HealthStatus::Up, NOW, ""), NOW);
     live.observe_event(&health("stock-3", HealthStatus::Up, NOW, ""), NOW);
-    let node = stock(&live.snapshot(NOW));
+    let node = stock(&drawn(&mut live, NOW));
     assert_eq!(node.health, ServiceHealth::Degraded);
     assert_eq!(node.health_reason.as_deref(), Some("1 of 3 instances report down: disk full"));
     assert_eq!(node.reported_health.as_deref(), Some("1 down, 2 up"));
 
-    let node = stock(&live.snapshot(NOW + 61 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 61 * SECOND));
     assert_eq!((node.health, node.stale, node.reported_health), (ServiceHealth::Unknown, true, None));
-    assert!(live.snapshot(NOW + 901 * SECOND).nodes.is_empty());
+    assert!(drawn(&mut live, NOW + 901 * SECOND).nodes.is_empty());
 }
 
 #[test]
@@ -137,7 +147,7 @@ fn a_late_or_repeated_report_changes_nothing() {
     live.observe_event(&health("stock-1", HealthStatus::Down, NOW - SECOND, "old"), NOW + SECOND);
 
     assert_eq!(live.revision(), revision);
-    assert_eq!(stock(&live.snapshot(NOW + SECOND)).health, ServiceHealth::Healthy);
+    assert_eq!(stock(&drawn(&mut live, NOW + SECOND)).health, ServiceHealth::Healthy);
 
     live.observe_event(&health("stock-1", HealthStatus::Down, NOW + SECOND, ""), NOW + SECOND);
     assert_ne!(live.revision(), revision);
@@ -150,18 +160,18 @@ fn a_clock_that_is_ahead_does_not_silence_later_reports() {
 
     live.observe_event(&health("stock-1", HealthStatus::Up, NOW + SECOND, ""), NOW + SECOND);
 
-    assert_eq!(stock(&live.snapshot(NOW + SECOND)).health, ServiceHealth::Healthy);
+    assert_eq!(stock(&drawn(&mut live, NOW + SECOND)).health, ServiceHealth::Healthy);
 }
 
 #[test]
 fn breakers_of_all_instances_merge_into_the_worst() {
     let mut live = live();
-    live.observe_batch(&batch(&calls(1, 0, NOW)), NOW);
+    observe(&mut live, &batch(&calls(1, 0, NOW)), NOW);
     live.observe_event(&breaker("a", "cart-1", "stock", BreakerState::Closed, NOW), NOW);
     live.observe_event(&breaker("b", "cart-2", "stock", BreakerState::Open, NOW + SECOND), NOW + SECOND);
     live.observe_event(&breaker("c", "cart-3", "stock", BreakerState::HalfOpen, NOW + SECOND), NOW + SECOND);
 
-    let edge = between(&live.snapshot(NOW + 2 * SECOND), "cart", "stock").unwrap();
+    let edge = between(&drawn(&mut live, NOW + 2 * SECOND), "cart", "stock").unwrap();
 
     assert_eq!(edge.key.protocol, Protocol::Http);
     let breaker = edge.breaker.unwrap();
@@ -179,7 +189,7 @@ fn breakers_of_all_instances_merge_into_the_worst() {
 fn a_heartbeat_keeps_a_breaker_fresh_and_silence_makes_it_unknown() {
     let mut live = live();
     let state = |live: &mut Live, at_ns| {
-        let breaker = between(&live.snapshot(at_ns), "cart", "stock").unwrap().breaker.unwrap();
+        let breaker = between(&drawn(live, at_ns), "cart", "stock").unwrap().breaker.unwrap();
         (breaker.state, breaker.since_ns)
     };
     live.observe_event(&breaker("a", "cart-1", "stock", BreakerState::Open, NOW), NOW);
@@ -200,7 +210,7 @@ fn a_breaker_without_calls_still_has_an_edge() {
     let mut live = live();
     live.observe_event(&breaker("a", "cart-1", "mail.example.com", BreakerState::Open, NOW), NOW);
 
-    let map = live.snapshot(NOW);
+    let map = drawn(&mut live, NOW);
 
     let edge = between(&map, "cart", "mail.example.com").unwrap();
     assert_eq!((edge.key.target.kind, edge.key.protocol), (NodeKind::External, Protocol::Unknown));
@@ -213,28 +223,29 @@ fn a_breaker_hangs_on_the_node_that_its_target_means() {
     for target in ["stock", "10.0.0.7:8080", "stock:8080", "http://stock:8080/x"] {
         let mut live = live();
         let client = span("cart", 2, 255, Client).http().with("server.address", "10.0.0.7").with("server.port", 8080);
-        live.observe_batch(&batch(&[client, span("stock", 3, 2, Server).http()]), NOW);
+        observe(&mut live, &batch(&[client, span("stock", 3, 2, Server).http()]), NOW);
         live.observe_event(&breaker("a", "cart-1", target, BreakerState::Open, NOW), NOW);
 
-        let map = live.snapshot(NOW);
+        let map = drawn(&mut live, NOW);
 
         assert_eq!(map.edges.len(), 1, "{target}");
         assert!(map.edges[0].breaker.is_some(), "{target}");
     }
     let mut live = live();
-    live.observe_batch(
+    observe(
+        &mut live,
         &batch(&[span("cart", 2, 255, Client).with("db.system", "mysql").with("db.namespace", "orders")]),
         NOW,
     );
     live.observe_event(&breaker("a", "cart-1", "orders", BreakerState::Open, NOW), NOW);
-    let map = live.snapshot(NOW);
+    let map = drawn(&mut live, NOW);
     assert_eq!((map.edges.len(), map.edges[0].key.target.clone()), (1, node(NodeKind::Database, "orders")));
 }
 
 #[test]
 fn an_enforced_service_shows_what_its_enforcers_counted() {
     let mut live = live();
-    live.observe_batch(&batch(&calls(10, 10, NOW)), NOW);
+    observe(&mut live, &batch(&calls(10, 10, NOW)), NOW);
     let mut latency = Histogram::default();
     (0..80).for_each(|_| latency.observe(20_000_000));
     let usage = UsageSignals {
@@ -256,7 +267,7 @@ fn an_enforced_service_shows_what_its_enforcers_counted() {
     live.apply_usage(&service("stock").service, usage.clone(), NOW + 3 * SECOND);
 
     assert_ne!(live.revision(), revision, "shedding began");
-    let node = stock(&live.snapshot(NOW + 3 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 3 * SECOND));
     let numbers = node.numbers.unwrap();
     assert_eq!(
         (numbers.rate, numbers.error_ratio, node.health),
@@ -270,7 +281,7 @@ fn an_enforced_service_shows_what_its_enforcers_counted() {
     let revision = live.revision();
     live.apply_usage(&service("stock").service, usage, NOW + 4 * SECOND);
     assert_eq!(live.revision(), revision, "it went on");
-    let node = stock(&live.snapshot(NOW + 20 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 20 * SECOND));
     assert_eq!((node.numbers.unwrap().error_ratio, node.shedding), (1.0, None), "spans count again when reports stop");
 }
 
@@ -278,11 +289,11 @@ fn an_enforced_service_shows_what_its_enforcers_counted() {
 fn a_service_that_does_not_answer_is_failing_by_its_callers() {
     let mut live = live();
     let call = |id| span("cart", id, 255, Client).http().with("server.address", "10.0.0.7");
-    live.observe_batch(&batch(&[call(2), span("stock", 3, 2, Server).http()]), NOW);
+    observe(&mut live, &batch(&[call(2), span("stock", 3, 2, Server).http()]), NOW);
     let dead: Vec<Sample> = (10..30).map(|id| call(id).at(NOW + 40 * SECOND).failed()).collect();
-    live.observe_batch(&batch(&dead), NOW + 40 * SECOND);
+    observe(&mut live, &batch(&dead), NOW + 40 * SECOND);
 
-    let node = stock(&live.snapshot(NOW + 43 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 43 * SECOND));
     assert_eq!((node.health, node.numbers), (ServiceHealth::Failing, None));
     assert_eq!(node.health_reason.as_deref(), Some("100 % of the calls to it fail, and most do not reach it"));
 
@@ -290,16 +301,16 @@ fn a_service_that_does_not_answer_is_failing_by_its_callers() {
     let mut live = self::live();
     let mut answered = calls(20, 0, NOW);
     answered.iter_mut().filter(|span| span.kind == Client).for_each(|span| *span = span.clone().failed());
-    live.observe_batch(&batch(&answered), NOW);
-    assert_eq!(stock(&live.snapshot(NOW + 3 * SECOND)).health, ServiceHealth::Healthy);
+    observe(&mut live, &batch(&answered), NOW);
+    assert_eq!(stock(&drawn(&mut live, NOW + 3 * SECOND)).health, ServiceHealth::Healthy);
 }
 
 #[test]
 fn a_node_that_sends_nothing_is_seen_by_its_neighbours() {
     let mut live = live();
-    live.observe_batch(&batch(&[span("web", 2, 0, Server).http()]), NOW);
+    observe(&mut live, &batch(&[span("web", 2, 0, Server).http()]), NOW);
 
-    let map = live.snapshot(NOW + 3 * SECOND);
+    let map = drawn(&mut live, NOW + 3 * SECOND);
 
     let user = map.nodes.iter().find(|node| node.key.kind == NodeKind::User).unwrap();
     assert_eq!((user.health, user.stale, user.last_seen_ns), (ServiceHealth::Healthy, false, NOW));
@@ -308,31 +319,31 @@ fn a_node_that_sends_nothing_is_seen_by_its_neighbours() {
 #[test]
 fn an_enforcer_without_requests_leaves_the_rest_of_the_work_in_sight() {
     let mut live = live();
-    live.observe_batch(&batch(&calls(30, 0, NOW)), NOW);
+    observe(&mut live, &batch(&calls(30, 0, NOW)), NOW);
     live.apply_usage(
         &service("stock").service,
         UsageSignals { window_ms: 5_000, instances: 1, ..UsageSignals::default() },
         NOW,
     );
-    assert_eq!(stock(&live.snapshot(NOW + 3 * SECOND)).numbers.unwrap().rate, 1.0);
+    assert_eq!(stock(&drawn(&mut live, NOW + 3 * SECOND)).numbers.unwrap().rate, 1.0);
 
     let all_shed = UsageSignals { window_ms: 5_000, offered: 50, shed: 50, ..UsageSignals::default() };
     live.apply_usage(&service("stock").service, all_shed, NOW + 3 * SECOND);
-    let node = stock(&live.snapshot(NOW + 3 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 3 * SECOND));
     assert_eq!((node.numbers.unwrap().rate, node.shedding.unwrap().ratio), (0.0, 1.0));
 }
 
 #[test]
 fn a_call_that_moves_leaves_nothing_behind() {
     let mut live = live();
-    live.observe_batch(&batch(&[span("cart", 2, 255, Client).http().with("server.address", "10.0.0.7")]), NOW);
+    observe(&mut live, &batch(&[span("cart", 2, 255, Client).http().with("server.address", "10.0.0.7")]), NOW);
     let before = live.revision();
-    assert!(between(&live.snapshot(NOW), "cart", "10.0.0.7").unwrap().provisional);
+    assert!(between(&drawn(&mut live, NOW), "cart", "10.0.0.7").unwrap().provisional);
 
-    live.observe_batch(&batch(&[span("stock", 3, 2, Server).http()]), NOW + SECOND);
+    observe(&mut live, &batch(&[span("stock", 3, 2, Server).http()]), NOW + SECOND);
 
     assert_ne!(live.revision(), before);
-    let map = live.snapshot(NOW + SECOND);
+    let map = drawn(&mut live, NOW + SECOND);
     assert_eq!(
         map.edges.iter().map(|edge| edge.key.clone()).collect::<Vec<_>>(),
         [edge(service("cart"), service("stock"), Protocol::Http)]
@@ -345,13 +356,14 @@ fn an_external_edge_is_confirmed_when_nobody_answered() {
     let mut live = live();
     for round in 0..20u8 {
         let now_ns = NOW + u64::from(round) * 2 * SECOND;
-        live.observe_batch(
+        observe(
+            &mut live,
             &batch(&[span("cart", round + 2, 255, Client).http().with("server.address", "api.example.com").at(now_ns)]),
             now_ns,
         );
     }
 
-    let edge = between(&live.snapshot(NOW + 40 * SECOND), "cart", "api.example.com").unwrap();
+    let edge = between(&drawn(&mut live, NOW + 40 * SECOND), "cart", "api.example.com").unwrap();
 
     assert!(!edge.provisional);
     assert_eq!(edge.caller.unwrap().count, 15);
@@ -360,13 +372,13 @@ fn an_external_edge_is_confirmed_when_nobody_answered() {
 #[test]
 fn nodes_and_edges_vanish_when_they_were_not_seen_for_long() {
     let mut live = live();
-    live.observe_batch(&batch(&calls(3, 0, NOW)), NOW);
+    observe(&mut live, &batch(&calls(3, 0, NOW)), NOW);
 
-    let map = live.snapshot(NOW + 890 * SECOND);
+    let map = drawn(&mut live, NOW + 890 * SECOND);
     assert_eq!((map.nodes.len(), map.edges.len()), (2, 1));
     assert!(map.nodes.iter().all(|node| node.stale && node.health == ServiceHealth::Unknown));
 
-    let map = live.snapshot(NOW + 902 * SECOND);
+    let map = drawn(&mut live, NOW + 902 * SECOND);
     assert_eq!((map.nodes.len(), map.edges.len()), (0, 0));
 }
 
@@ -378,14 +390,14 @@ fn instances_are_counted_and_the_newest_version_is_shown() {
         version: version.into(),
         ..span("stock", id, 0, Server)
     };
-    live.observe_batch(&batch(&[from("stock-1", "1.0", 2), from("stock-2", "1.0", 3)]), NOW);
-    live.observe_batch(&batch(&[from("stock-1", "1.1", 4)]), NOW + SECOND);
-    live.observe_batch(&batch(&[from("stock-2", "1.0", 5)]), NOW + 2 * SECOND);
+    observe(&mut live, &batch(&[from("stock-1", "1.0", 2), from("stock-2", "1.0", 3)]), NOW);
+    observe(&mut live, &batch(&[from("stock-1", "1.1", 4)]), NOW + SECOND);
+    observe(&mut live, &batch(&[from("stock-2", "1.0", 5)]), NOW + 2 * SECOND);
 
-    let node = stock(&live.snapshot(NOW + 2 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 2 * SECOND));
     assert_eq!((node.instances, node.version.as_deref()), (2, Some("1.1")));
 
-    let node = stock(&live.snapshot(NOW + 62 * SECOND));
+    let node = stock(&drawn(&mut live, NOW + 62 * SECOND));
     assert_eq!((node.instances, node.version.as_deref()), (1, Some("1.0")));
 }
 
@@ -394,9 +406,9 @@ fn sampled_numbers_are_marked_as_estimates() {
     let mut live = live();
     let mut spans = calls(1, 0, NOW);
     spans.iter_mut().for_each(|span| span.trace_state = "ot=th:8".into());
-    live.observe_batch(&batch(&spans), NOW);
+    observe(&mut live, &batch(&spans), NOW);
 
-    let edge = between(&live.snapshot(NOW + 3 * SECOND), "cart", "stock").unwrap();
+    let edge = between(&drawn(&mut live, NOW + 3 * SECOND), "cart", "stock").unwrap();
     assert!(edge.estimated);
     assert_eq!(edge.caller.unwrap().count, 2);
 }
@@ -426,7 +438,7 @@ fn strangers_cannot_add_nodes_without_end() {
         );
     }
 
-    let map = live.snapshot(NOW);
+    let map = drawn(&mut live, NOW);
     assert_eq!(map.nodes.iter().filter(|node| node.key.kind == NodeKind::Service).count(), 3);
     assert_eq!(map.service(&ServiceKey::new("prod", "shop", "s0")).unwrap().instances, 2);
     assert_eq!(map.edges[0].breaker.as_ref().unwrap().total, 2);
@@ -444,7 +456,7 @@ fn a_map_of_the_past_is_drawn_from_stored_sums() {
     live.load(&Subject::Edge(edge(service("cart"), service("stock"), Protocol::Grpc), Side::Callee), &sum, to_s - 1);
     live.observe_event(&breaker("a", "cart-1", "stock", BreakerState::Open, NOW), NOW);
 
-    let map = live.snapshot(NOW);
+    let map = drawn(&mut live, NOW);
     assert_eq!((stock(&map).numbers.unwrap().rate, stock(&map).health), (2.0, ServiceHealth::Failing));
     let edge = between(&map, "cart", "stock").unwrap();
     assert_eq!((edge.caller, edge.callee.unwrap().error_ratio, edge.provisional), (None, 0.5, false));
@@ -457,10 +469,10 @@ fn the_map_is_sorted_and_closed() {
     let db = span("cart", 90, 255, Client).with("db.system", "mysql").with("db.namespace", "orders");
     let mut spans = calls(3, 0, NOW);
     spans.extend([db, span("web", 91, 0, Server).http()]);
-    live.observe_batch(&batch(&spans), NOW);
+    observe(&mut live, &batch(&spans), NOW);
     live.observe_event(&breaker("a", "cart-1", "zzz", BreakerState::Open, NOW), NOW);
 
-    let map = live.snapshot(NOW + 3 * SECOND);
+    let map = drawn(&mut live, NOW + 3 * SECOND);
 
     assert!(map.nodes.is_sorted_by_key(|node| node.key.clone()) && map.edges.is_sorted_by_key(|edge| edge.key.clone()));
     let known: Vec<_> = map.nodes.iter().map(|node| node.key.clone()).collect();

@@ -49,6 +49,7 @@ impl Pairer {
         if self.pending.slots.len() <= kept {
             return;
         }
+        self.pending.fetch_oldest(self.pending.slots.len() - kept);
         while self.pending.slots.len() > kept
             && let Some(slot) = self.pending.oldest()
         {
@@ -77,9 +78,11 @@ impl Pairer {
         if self.pending.callers.get(caller).is_some_and(|caller| caller.answer.is_none()) {
             self.settle_caller(caller, true);
         }
-        let waiting: Vec<u32> = self.pending.waiting(number).collect();
-        let own: Vec<u32> = self.pending.own(number).collect();
-        for &claim in waiting.iter().chain(&own) {
+        let mut claims = std::mem::take(&mut self.expiring);
+        claims.extend(self.pending.waiting(number));
+        let waiting = claims.len();
+        claims.extend(self.pending.own(number));
+        for &claim in &claims {
             if let Some(claim) = self.pending.claims.get_mut(claim)
                 && claim.via == caller
             {
@@ -89,14 +92,16 @@ impl Pairer {
         if caller != NIL {
             self.pending.callers.remove(caller);
         }
-        for claim in waiting {
+        for &claim in &claims[..waiting] {
             self.look_once_more(claim);
             self.pending.stop_waiting(claim);
         }
-        for claim in own {
+        for &claim in &claims[waiting..] {
             self.expire_claim(claim);
         }
         self.pending.remove_slot(number);
+        claims.clear();
+        self.expiring = claims;
     }
 
     /// An internal span that came after its child is found only now.

@@ -21,21 +21,22 @@ use crate::{
 /// No entry.
 pub(super) const NIL: u32 = u32::MAX;
 
-/// Entries by number, reused.
+/// Entries by number, reused: those that went first, first. What is put in together then lies together, and so does what goes together,
+/// since halves of calls go in the order in which they came.
 pub(super) struct Slab<T> {
     entries: Vec<Option<T>>,
-    free: Vec<u32>,
+    free: VecDeque<u32>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new() }
+        Self { entries: Vec::new(), free: VecDeque::new() }
     }
 }
 
 impl<T> Slab<T> {
     pub(super) fn insert(&mut self, entry: T) -> u32 {
-        match self.free.pop() {
+        match self.free.pop_front() {
             Some(number) => {
                 self.entries[number as usize] = Some(entry);
                 number
@@ -50,7 +51,7 @@ impl<T> Slab<T> {
     pub(super) fn remove(&mut self, number: u32) -> Option<T> {
         let entry = self.entries[number as usize].take();
         if entry.is_some() {
-            self.free.push(number);
+            self.free.push_back(number);
         }
         entry
     }
@@ -398,6 +399,20 @@ impl Pending {
             }
         }
         None
+    }
+
+    /// Has the memory fetched that is needed to forget the `count` slots that expire next, all of it at once.
+    pub(super) fn fetch_oldest(&self, count: usize) {
+        let mut known = 0usize;
+        for &(_, number) in self.expiries.iter().take(count) {
+            let Some(slot) = self.slots.get(number) else { continue };
+            let hash = self.half_hash(&slot.key);
+            known += usize::from(self.index.find(Place::spread(hash), |place| place.slot == number).is_some());
+            known += usize::from(self.callers.get(slot.caller).is_some());
+            known += usize::from(self.claims.get(slot.own).is_some());
+            known += usize::from(self.claims.get(slot.waiting).is_some());
+        }
+        std::hint::black_box(known);
     }
 
     /// The slot that would expire next, if time had gone on so far.

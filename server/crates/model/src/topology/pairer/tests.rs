@@ -16,12 +16,15 @@ mod oracle;
 struct Sums(BTreeMap<Subject, Aggregate>);
 
 impl Sums {
-    fn add(&mut self, fact: &Observation) {
-        let sum = self.0.entry(fact.subject.clone()).or_default();
-        sum.add(fact);
-        assert!(sum.count >= 0 && sum.failed >= 0 && sum.provisional >= 0, "took back what was never said: {fact:?}");
+    fn add(&mut self, subject: &Subject, facts: &[Measurement]) {
+        let sum = self.0.entry(subject.clone()).or_default();
+        for fact in facts {
+            sum.add(fact);
+            let negative = sum.count < 0 || sum.failed < 0 || sum.provisional < 0;
+            assert!(!negative, "took back what was never said: {subject:?} {fact:?}");
+        }
         if sum.is_empty() {
-            self.0.remove(&fact.subject);
+            self.0.remove(subject);
         }
     }
 
@@ -74,13 +77,13 @@ impl Bench {
 
     fn send(&mut self, now_ns: u64, spans: &[Sample]) -> &mut Self {
         let sums = &mut self.sums;
-        self.pairer.observe(&batch(spans), now_ns, &mut |fact| sums.add(&fact));
+        self.pairer.observe(&batch(spans), now_ns, &mut |subject, facts| sums.add(subject, facts));
         self
     }
 
     fn wait(&mut self, now_ns: u64) -> &mut Self {
         let sums = &mut self.sums;
-        self.pairer.expire(now_ns, &mut |fact| sums.add(&fact));
+        self.pairer.expire(now_ns, &mut |subject, facts| sums.add(subject, facts));
         self
     }
 
@@ -390,7 +393,8 @@ fn a_shed_request_is_no_error() {
     let failed = |sample: Sample| {
         let mut pairer = Pairer::new(PairerLimits::default());
         let mut failed = 0;
-        pairer.observe(&batch(&[sample]), NOW, &mut |fact| failed += i64::from(fact.failed));
+        pairer
+            .observe(&batch(&[sample]), NOW, &mut |_, facts| failed += facts.iter().filter(|fact| fact.failed).count());
         failed > 0
     };
     let server = || span("web", 2, 0, Server).with("http.response.status_code", 503);

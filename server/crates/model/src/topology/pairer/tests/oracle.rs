@@ -240,14 +240,8 @@ fn served(all: &[Made]) -> Vec<Served<'_>> {
 fn say(sums: &mut Sums, subject: Subject, sample: &Sample) {
     let times = if sample.trace_state.is_empty() { 1 } else { 2 };
     let failed = sample.status == crate::batch::SpanStatus::Error;
-    sums.add(&Observation {
-        subject,
-        at_ns: sample.end_ns,
-        duration_ns: sample.duration_ns,
-        failed,
-        provisional: false,
-        times,
-    });
+    let (at_ns, duration_ns) = (sample.end_ns, sample.duration_ns);
+    sums.add(&subject, &[Measurement { at_ns, duration_ns, failed, provisional: false, times }]);
 }
 
 /// All facts of all traces, by definition.
