@@ -138,3 +138,25 @@ async fn a_trace_is_pinned_with_a_note_listed_and_let_go() {
     assert_eq!(client.json(Method::DELETE, &url(1), &note).await.status, StatusCode::NOT_FOUND);
     assert!(pins().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_space_goes_is_told_by_part_and_by_service() {
+    let (server, client) = (Server::start().await, Client::new());
+    for number in 0..10 {
+        assert_eq!(client.send(otlp(&server.otlp_http, &call(number))).await.status, StatusCode::OK);
+    }
+
+    let told = client.get(&server.url("/api/v1/storage")).await.value();
+
+    let bytes = |key: &str| told[key].as_u64().unwrap_or_else(|| panic!("no {key} in {told}"));
+    let parts = ["log_bytes", "compacted_bytes", "history_bytes", "control_bytes"].map(bytes);
+    assert_eq!((bytes("spans"), bytes("bytes")), (20, parts.iter().sum()));
+    assert!(parts[0] > 0 && bytes("disk_free_bytes") > 0 && bytes("retention_s") == 7 * 86_400);
+    assert!(told["oldest_at"].as_str().unwrap() < told["newest_at"].as_str().unwrap());
+    // Nothing was measured for a minute yet, and nothing is claimed.
+    assert!(told["measured_s"].is_null() && told["spans_per_s"].is_null() && told["forecast"].is_null(), "{told}");
+    let services = told["services"].as_array().unwrap();
+    let names: Vec<&str> = services.iter().map(|of| of["service"].as_str().unwrap()).collect();
+    assert_eq!(names, ["checkout", "payments"]);
+    assert!(services.iter().all(|of| of["share"] == 0.5 && of["environment"] == "test"), "{told}");
+}

@@ -17,6 +17,7 @@ use crate::{
     ingest::{Ingest, trouble::Trouble},
     live::LiveHandle,
     metrics::Metrics,
+    storage::StorageGauge,
 };
 
 /// Handles of everything that handlers may use.
@@ -29,6 +30,7 @@ pub struct App {
     pub ingest: Ingest,
     pub trouble: Trouble,
     pub store: SqliteStore,
+    pub storage: StorageGauge,
     pub live: LiveHandle,
     pub control: Control,
     pub metrics: Arc<Metrics>,
@@ -58,6 +60,12 @@ impl FromRef<App> for LiveHandle {
 impl FromRef<App> for Control {
     fn from_ref(app: &App) -> Self {
         app.control.clone()
+    }
+}
+
+impl FromRef<App> for StorageGauge {
+    fn from_ref(app: &App) -> Self {
+        app.storage.clone()
     }
 }
 

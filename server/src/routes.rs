@@ -267,6 +267,14 @@ fn server(routes: Routes) -> Routes {
         )
         .add(
             Method::GET,
+            "/api/v1/storage",
+            Read,
+            Doc::new("Where the space goes, by part and by service, and which bound is met first")
+                .returns::<api::Storage>(),
+            v1::storage::get,
+        )
+        .add(
+            Method::GET,
             "/api/v1/demo",
             Read,
             Doc::new("Switches of the demo").returns::<api::DemoState>(),

@@ -28,6 +28,7 @@ use crate::{
     live,
     metrics::Metrics,
     routes,
+    storage::{Kept, StorageGauge},
 };
 
 /// A start waits so long for the map to know what was stored.
@@ -143,6 +144,7 @@ impl Server {
             hosts: Arc::new(Hosts::new(&config.allowed_hosts)),
             ingest,
             trouble,
+            storage: StorageGauge::new(store.clone(), Kept::of(&config)),
             store,
             live,
             control,

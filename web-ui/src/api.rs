@@ -16,6 +16,8 @@ pub const LIVE: &str = "/api/v1/live";
 pub const SESSION: &str = "/api/v1/session";
 /// What the server says of itself.
 pub const STATUS: &str = "/api/v1/status";
+/// Where the space goes.
+pub const STORAGE: &str = "/api/v1/storage";
 /// Operations for completion.
 pub const OPERATIONS: &str = "/api/v1/operations";
 /// All the rules.

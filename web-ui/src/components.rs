@@ -26,6 +26,7 @@ pub mod span_detail;
 pub mod span_row;
 pub mod sparkline;
 pub mod states;
+pub mod storage;
 pub mod time_strip;
 pub mod topology_table;
 pub mod trace_row;

@@ -14,6 +14,7 @@ pub mod plugins;
 pub mod series;
 pub mod session;
 pub mod status;
+pub mod storage;
 pub mod topology;
 pub mod traces;
 pub mod usage;

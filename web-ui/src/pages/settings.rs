@@ -2,17 +2,19 @@
 
 use crate::markup::{Markup, view, when};
 use leptos::prelude::*;
-use spillway_api::Status;
+use spillway_api::{Status, Storage};
 use spillway_view::{format, onboarding};
 
 use crate::{
+    api,
     components::{
         copy::copy_button,
         onboarding::ways_tabs,
         segmented::{Choice, segmented},
         states,
+        storage::storage_table,
     },
-    state::{Clock, Live, Preferences, Session, clock, preferences::Theme, session::State},
+    state::{Clock, Every, Live, Preferences, Session, clock, load, preferences::Theme, session::State},
 };
 
 /// The page.
@@ -31,6 +33,8 @@ pub fn settings() -> Markup {
     });
     let signed_in = move || matches!(session.state(), State::Open { required: true });
     let status = states::loaded(live.status, 8, |status: Status| facts(&status));
+    let storage = load::<Storage>(|| Some(api::STORAGE.to_owned()), Every::Seconds(15));
+    let storage = states::loaded(storage, 6, |told: Storage| storage_table(&told));
     // Not under the counters: a text that is being copied must not be rebuilt.
     let ways = Memo::new(move |_| {
         let origin = window().location().origin().unwrap_or_default();
@@ -45,6 +49,10 @@ pub fn settings() -> Markup {
                     {when(signed_in, move || view! {
                         <div class="demo__row"><span class="demo__name">"session"</span><button type="button" class="button" on:click=move |_| session.end()>"Sign out"</button></div>
                     })}
+                </section>
+                <section class="block">
+                    <h2 class="block__title">"Storage"</h2>
+                    {storage}
                 </section>
                 {status}
                 <section class="block">
@@ -102,8 +110,6 @@ fn facts(status: &Status) -> Markup {
         let rows = masked.into_iter().map(|(rule, count)| view! { <tr><th scope="row">{rule.replace('_', " ")}</th><td class="num">{format::count(*count)}</td></tr> }).collect::<Vec<_>>();
         view! { <table class="table table--small"><tbody>{rows}</tbody></table> }
     };
-    let per_span = (status.spans_stored > 0)
-        .then(|| format!(" ({} a span)", format::bytes(status.bytes_stored / status.spans_stored)));
     view! {
         <section class="block">
             <h2 class="block__title">"Listeners"</h2>
@@ -125,11 +131,8 @@ fn facts(status: &Status) -> Markup {
             {redacted}
         </section>
         <section class="block">
-            <h2 class="block__title">"Store"</h2>
+            <h2 class="block__title">"Server"</h2>
             <dl class="facts">
-                <dt>"spans"</dt><dd>{format::count(status.spans_stored)}</dd>
-                <dt>"on disk"</dt><dd>{format::bytes(status.bytes_stored)} {per_span}</dd>
-                <dt>"kept for"</dt><dd>{format::span(i64::try_from(status.retention_s).unwrap_or(i64::MAX))}</dd>
                 <dt>"version"</dt><dd>{status.version.clone()}</dd>
                 <dt>"running since"</dt><dd>{clock::date_time(status.started_at)}</dd>
             </dl>

@@ -18,6 +18,7 @@ pub mod range;
 pub mod scope;
 pub mod selection;
 pub mod services;
+pub mod storage;
 pub mod trace_search;
 pub mod waterfall;
 pub mod words;

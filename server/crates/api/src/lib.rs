@@ -17,6 +17,7 @@ mod problem;
 mod series;
 mod session;
 mod status;
+mod storage;
 mod timestamp;
 mod topology;
 mod trace;
@@ -38,6 +39,7 @@ pub use problem::{FieldError, Problem};
 pub use series::{EdgeSeries, SeriesPoint, ServiceSeries};
 pub use session::{Session, SessionStart};
 pub use status::{IngestSource, Listener, Status};
+pub use storage::{Storage, StorageBound, StorageForecast, StorageOfService};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topology::{
     Applied, Breaker, BreakerInstance, Edge, EdgeKey, EdgeSide, Gap, Node, NodeKind, Protocol, ServiceHealth, Shedding,

@@ -67,6 +67,19 @@ pub(crate) fn assert_local(dir: &Path, network: NetworkFilesystem) -> Result<(),
     decide(dir, 0, network)
 }
 
+/// What it would still take from somebody without privileges; `None` when it does not say.
+#[cfg(unix)]
+pub(crate) fn free_bytes(dir: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
+}
+
+/// Other systems have other calls.
+#[cfg(not(unix))]
+pub(crate) fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

@@ -31,6 +31,7 @@ mod rollups;
 mod search;
 mod segment;
 mod spans;
+mod storage;
 mod store;
 mod tail;
 mod trace;

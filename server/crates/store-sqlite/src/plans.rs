@@ -3,7 +3,9 @@
 
 use sqlx::SqliteConnection;
 
-use crate::{OpenOptions, SqliteStore, compact, decisions, events, replay, retention, rollups, search, segment};
+use crate::{
+    OpenOptions, SqliteStore, compact, decisions, events, replay, retention, rollups, search, segment, storage,
+};
 
 /// The plan's lines; a parameter that a plan does not depend on stays unbound.
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
@@ -79,7 +81,7 @@ async fn statements_on_segments_use_their_indexes() {
     assert!(spillway_store::Writer::commit(&mut writer, &[write]).await.remove(0).is_ok());
     let segment = store.inner.catalogue.fresh().pop().unwrap();
     let mut connection = segment.reader().await.unwrap().unwrap();
-    let cases: [(&str, &[&str]); 7] = [
+    let cases: [(&str, &[&str]); 9] = [
         (search::walk::WALK, &["block_by_start"]),
         (replay::LOG, &["INTEGER PRIMARY KEY (rowid>?)"]),
         (replay::ARRIVED, &["block_by_arrival (received_at_ns>?)"]),
@@ -87,6 +89,8 @@ async fn statements_on_segments_use_their_indexes() {
         (search::listing::NEWEST, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
         (search::candidates::ASK, &["sqlite_autoindex_filter_slot_1 (first_block=? AND slot=?)"]),
         (compact::HEADS, &["INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "INTEGER PRIMARY KEY (rowid=?)"]),
+        (storage::BEFORE, &["block_by_arrival (received_at_ns<?"]),
+        (storage::LATELY, &["block_by_arrival (received_at_ns>?"]),
     ];
     for (statement, indexes) in cases {
         assert_plan(&mut connection, statement, indexes, false).await;

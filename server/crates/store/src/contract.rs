@@ -12,7 +12,7 @@ use proptest::{
 
 use crate::{
     Compaction, ControlStore, DecisionLog, EventLog, Projector, Retention, RollupReader, RollupRetention, SpanReader,
-    Writer,
+    StorageReader, Writer,
 };
 
 pub mod control;
@@ -21,6 +21,7 @@ pub mod generate;
 pub mod plain;
 pub mod rollups;
 pub mod spans;
+pub mod storage;
 
 /// A place where an engine keeps things, empty at first.
 pub trait Engine: Send + Sync {
@@ -32,6 +33,7 @@ pub trait Engine: Send + Sync {
         + Projector
         + Compaction
         + Retention
+        + StorageReader
         + ControlStore
         + DecisionLog
         + 'static;
@@ -92,6 +94,9 @@ macro_rules! contract_suite {
                 replay_gives_every_batch_in_order,
                 a_large_trace_and_extremes_come_back,
                 retention_keeps_what_is_newer,
+            ],
+            storage: [
+                arrivals_are_counted_by_service,
             ],
             events: [
                 repeats_and_conflicts_are_those_of_the_oracle,

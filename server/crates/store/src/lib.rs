@@ -16,6 +16,7 @@ pub mod memory;
 pub mod pins;
 pub mod rollups;
 pub mod spans;
+pub mod storage;
 
 pub use compaction::{CompactProgress, Compaction};
 pub use control::{
@@ -34,3 +35,4 @@ pub use spans::{
     Cursor, OperationRow, ReplayedBatch, RequestDigest, Retention, RetentionReport, SpanReader, TraceFound, TracePage,
     TraceQuery, Usage, Watermark, Write, WriteOutcome, Writer,
 };
+pub use storage::{Arrivals, ServiceArrivals, StorageParts, StorageReader, StorageState};

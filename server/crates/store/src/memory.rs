@@ -22,6 +22,7 @@ mod control;
 mod events;
 mod rollups;
 mod spans;
+mod storage;
 
 /// A store in memory. Clones share it, so opening it again is cloning it.
 #[derive(Clone, Default)]

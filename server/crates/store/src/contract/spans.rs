@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A request's spans with a digest that no other number has.
-fn write(number: usize, batch: SpanBatch, received_at_ns: i64) -> Write {
+pub(super) fn write(number: usize, batch: SpanBatch, received_at_ns: i64) -> Write {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&(number as u64).to_le_bytes());
     Write::Spans { digest: RequestDigest(digest), batch: Arc::new(batch), received_at_ns }
@@ -35,7 +35,7 @@ pub(super) fn writes(history: &[(Vec<Origin>, i64)]) -> Vec<Write> {
 }
 
 /// Commits everything, a few at a time.
-async fn commit(writer: &mut impl Writer, writes: &[Write], group: usize) -> Vec<WriteOutcome> {
+pub(super) async fn commit(writer: &mut impl Writer, writes: &[Write], group: usize) -> Vec<WriteOutcome> {
     let mut outcomes = Vec::new();
     for group in writes.chunks(group) {
         outcomes.extend(writer.commit(group).await.into_iter().map(|outcome| outcome.expect("a good write is stored")));
@@ -43,7 +43,7 @@ async fn commit(writer: &mut impl Writer, writes: &[Write], group: usize) -> Vec
     outcomes
 }
 
-async fn oracle(writes: &[Write]) -> MemoryStore {
+pub(super) async fn oracle(writes: &[Write]) -> MemoryStore {
     let (store, mut writer) = MemoryStore::new();
     commit(&mut writer, writes, 1).await;
     store
