@@ -5,5 +5,6 @@ mod empty;
 mod files;
 mod filter;
 mod gestures;
+mod keeping;
 mod sign_in;
 mod tour;

@@ -133,6 +133,7 @@ async fn a_trace_is_pinned_with_a_note_listed_and_let_go() {
 
     let pinned = pins().await;
     assert_eq!(pinned.len(), 1);
+    assert_eq!(client.get(&server.url("/api/v1/pins")).await.value()["most"], 1_000);
     assert_eq!((&pinned[0]["trace_id"], &pinned[0]["note"]), (&hex(&trace_id(1)).into(), &note["note"]));
     assert_eq!(client.json(Method::DELETE, &url(1), &note).await.status, StatusCode::NO_CONTENT);
     assert_eq!(client.json(Method::DELETE, &url(1), &note).await.status, StatusCode::NOT_FOUND);

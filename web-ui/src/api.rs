@@ -18,6 +18,8 @@ pub const SESSION: &str = "/api/v1/session";
 pub const STATUS: &str = "/api/v1/status";
 /// Where the space goes.
 pub const STORAGE: &str = "/api/v1/storage";
+/// Traces that are kept.
+pub const PINS: &str = "/api/v1/pins";
 /// Operations for completion.
 pub const OPERATIONS: &str = "/api/v1/operations";
 /// All the rules.
@@ -34,4 +36,9 @@ pub fn plugin(id: &str, part: &str) -> String {
 /// One trace.
 pub fn trace(id: &str) -> String {
     format!("/api/v1/traces/{}", encode(id))
+}
+
+/// Whether a trace is kept.
+pub fn pin(id: &str) -> String {
+    format!("{}/pin", trace(id))
 }

@@ -16,6 +16,8 @@ pub mod map;
 pub mod node_panel;
 pub mod onboarding;
 pub mod panel;
+pub mod pin_button;
+pub mod pin_table;
 pub mod plugin_card;
 pub mod plugin_config;
 pub mod plugin_logs;

@@ -6,6 +6,7 @@ pub mod history;
 pub mod keys;
 pub mod live;
 pub mod loader;
+pub mod pins;
 pub mod preferences;
 pub mod session;
 
@@ -13,5 +14,6 @@ pub use address::Address;
 pub use clock::Clock;
 pub use live::Live;
 pub use loader::{Every, Loader, Remote, load};
+pub use pins::Pins;
 pub use preferences::Preferences;
 pub use session::Session;

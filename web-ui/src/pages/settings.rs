@@ -10,11 +10,12 @@ use crate::{
     components::{
         copy::copy_button,
         onboarding::ways_tabs,
+        pin_table::pin_table,
         segmented::{Choice, segmented},
         states,
         storage::storage_table,
     },
-    state::{Clock, Every, Live, Preferences, Session, clock, load, preferences::Theme, session::State},
+    state::{Clock, Every, Live, Pins, Preferences, Session, clock, load, preferences::Theme, session::State},
 };
 
 /// The page.
@@ -53,6 +54,10 @@ pub fn settings() -> Markup {
                 <section class="block">
                     <h2 class="block__title">"Storage"</h2>
                     {storage}
+                </section>
+                <section class="block">
+                    <h2 class="block__title">"Kept traces"</h2>
+                    {pin_table(Pins::load())}
                 </section>
                 {status}
                 <section class="block">

@@ -18,8 +18,8 @@ use spillway_view::{
 
 use crate::{
     api,
-    components::{bars::bar, copy::copy_button, icon, states},
-    state::{Address, Every, Remote, address::Step, clock, load},
+    components::{bars::bar, copy::copy_button, icon, pin_button::pin_button, states},
+    state::{Address, Every, Pins, Remote, address::Step, clock, load},
 };
 
 /// A trace and its layout; shared, because it may have ten thousand spans.
@@ -78,6 +78,7 @@ fn slowest(address: Address) -> Markup {
 
 fn of_id(address: Address, id: String) -> Markup {
     let path = api::trace(&id);
+    let pins = Pins::load();
     let loader = load::<ApiTrace>(move || Some(path.clone()), Every::Change);
     let laid = Memo::new(move |_| {
         loader.remote.with(|remote| {
@@ -86,7 +87,7 @@ fn of_id(address: Address, id: String) -> Markup {
     });
     let look = move || match laid.get() {
         Some(laid) if !laid.trace.spans.is_empty() => {
-            waterfall_view(address, laid.clone(), head(&laid, address, move || loader.reload()))
+            waterfall_view(address, laid.clone(), head(&laid, address, pins, move || loader.reload()))
         }
         Some(_) => missing(&id, address),
         None => loader.remote.with(|remote| match remote {
@@ -110,7 +111,7 @@ fn missing(id: &str, address: Address) -> Markup {
     )
 }
 
-fn head(laid: &Laid, address: Address, reload: impl Fn() + Send + 'static) -> Markup {
+fn head(laid: &Laid, address: Address, pins: Pins, reload: impl Fn() + Send + 'static) -> Markup {
     let (trace, waterfall) = (&laid.trace, &laid.waterfall);
     let Some(root) = waterfall.rows.first().map(|row| &trace.spans[row.span]) else { return Markup::Nothing };
     let errors = trace.spans.iter().filter(|span| span.status == SpanStatus::Error).count();
@@ -153,6 +154,7 @@ fn head(laid: &Laid, address: Address, reload: impl Fn() + Send + 'static) -> Ma
                 <span class="trace__duration">{format::nanos(waterfall.duration_ns)}</span>
                 {failed}
                 <span class="topbar__gap"></span>
+                {pin_button(trace.trace_id.clone(), pins)}
                 <button type="button" class="button button--quiet" title="Spans that came later are shown then" on:click=move |_| reload()>"Reload"</button>
             </div>
             <p class="trace__facts">{facts} " · " <code>{trace.trace_id.clone()}</code> {copy_button(trace.trace_id.clone(), "the trace id")}</p>

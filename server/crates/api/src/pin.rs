@@ -24,6 +24,8 @@ pub struct Pin {
 pub struct PinList {
     /// Newest first.
     pub pins: Vec<Pin>,
+    /// So many traces can be pinned at a time.
+    pub most: u32,
 }
 
 /// Body of `POST /api/v1/traces/{trace_id}/pin`.

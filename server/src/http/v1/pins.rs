@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use spillway_api as api;
 use spillway_model::identity::TraceId;
-use spillway_store::{AuditEntry, Pin, PinStore as _, SpanReader as _};
+use spillway_store::{AuditEntry, MOST_PINS, Pin, PinStore as _, SpanReader as _};
 use spillway_store_sqlite::SqliteStore;
 
 use super::{
@@ -57,7 +57,8 @@ pub async fn delete(
 
 /// `GET /api/v1/pins`.
 pub async fn list(State(store): State<SqliteStore>) -> Result<Json<api::PinList>, ApiError> {
-    Ok(Json(api::PinList { pins: store.pins().await?.into_iter().map(wire).collect() }))
+    let pins = store.pins().await?.into_iter().map(wire).collect();
+    Ok(Json(api::PinList { pins, most: MOST_PINS as u32 }))
 }
 
 fn audit(actor: Actor, action: &str, trace_id: TraceId, detail: &str) -> AuditEntry {
