@@ -125,6 +125,8 @@ pub struct Config {
     pub queue_bytes: usize,
     pub retention_spans: Duration,
     pub retention_bytes: Option<u64>,
+    pub retention_keep_share: Option<f64>,
+    pub retention_keep_for: Duration,
     pub retention_history: Duration,
     pub retention_rollups_1s: Duration,
     pub retention_rollups_10s: Duration,
@@ -164,6 +166,8 @@ impl Config {
             queue_bytes: get("ingest.queue").parse(parse::size)?,
             retention_spans: get("retention.spans").parse(parse::duration)?,
             retention_bytes: get("retention.bytes").parse(parse::space)?,
+            retention_keep_share: get("retention.keep_share").parse(parse::share)?,
+            retention_keep_for: get("retention.keep_for").parse(parse::duration)?,
             retention_history: get("retention.history").parse(parse::duration)?,
             retention_rollups_1s: get("retention.rollups_1s").parse(parse::duration)?,
             retention_rollups_10s: get("retention.rollups_10s").parse(parse::duration)?,
@@ -203,6 +207,12 @@ impl Config {
                     "`{fine}` is longer than `{coarse}`: what is kept in fine steps must be kept in coarse ones too"
                 )));
             }
+        }
+        if self.retention_keep_share.is_some() && self.retention_keep_for <= self.retention_spans {
+            return Err(ConfigError::Unsafe(
+                "`retention.keep_for` is not longer than `retention.spans`: nothing would be kept by `retention.keep_share`"
+                    .into(),
+            ));
         }
         Ok(())
     }
@@ -344,6 +354,16 @@ mod tests {
         assert!(error.contains("`retention.rollups_1s` is longer than `retention.rollups_10s`"), "{error}");
         let error = config(&[("retention.rollups_1m", "12h")]).unwrap_err().to_string();
         assert!(error.contains("`retention.rollups_10s` is longer than `retention.rollups_1m`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_kept_longer_is_kept_longer_than_the_rest() {
+        assert_eq!(config(&[]).unwrap().retention_keep_share, None);
+        let share = ("retention.keep_share", "1%");
+        assert_eq!(config(&[share]).unwrap().retention_keep_share, Some(0.01));
+
+        let error = config(&[share, ("retention.keep_for", "7d")]).unwrap_err().to_string();
+        assert!(error.contains("`retention.keep_for` is not longer than `retention.spans`"), "{error}");
     }
 
     #[test]

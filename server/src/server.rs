@@ -10,7 +10,7 @@ use std::{
 use axum::Router;
 use spillway_api::Listener;
 use spillway_store::StoreError;
-use spillway_store_sqlite::{NetworkFilesystem, OpenOptions, SqliteStore};
+use spillway_store_sqlite::{KeepShare, NetworkFilesystem, OpenOptions, SqliteStore};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -225,6 +225,8 @@ impl Server {
 
 fn open_options(config: &Config) -> OpenOptions {
     let mut options = OpenOptions::default();
+    let longer = config.retention_keep_for.saturating_sub(config.retention_spans);
+    options.keep = config.retention_keep_share.map(|share| KeepShare { share, longer });
     if config.allow_network_filesystem {
         options.network_filesystem = NetworkFilesystem::Allow;
     }

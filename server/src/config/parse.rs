@@ -70,6 +70,19 @@ pub(super) fn space(text: &str) -> Result<Option<u64>, String> {
     }
 }
 
+/// A part of what is stored; `None` when it is off.
+pub(super) fn share(text: &str) -> Result<Option<f64>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    // What is kept is kept again when its next file goes: with a quarter, all of it is at most a third of the store.
+    text.strip_suffix('%')
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .filter(|percent| *percent > 0.0 && *percent <= 25.0)
+        .map(|percent| Some(percent / 100.0))
+        .ok_or_else(|| "expected a share of at most 25% such as 1%, or `off`".into())
+}
+
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let bytes = bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
     // The store addresses a batch with 32 bits.
@@ -121,6 +134,16 @@ mod tests {
         assert_eq!(space("2TB"), Ok(Some(2_000_000_000_000)));
         for bad in ["", "0", "1MiB", "50", "x", "99999999999TiB"] {
             assert!(space(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_read_in_per_cent_or_is_off() {
+        assert_eq!(share("off"), Ok(None));
+        assert_eq!(share("1%"), Ok(Some(0.01)));
+        assert_eq!(share("0.5 %"), Ok(Some(0.005)));
+        for bad in ["", "1", "0%", "-1%", "26%", "NaN%", "x%"] {
+            assert!(share(bad).is_err(), "{bad}");
         }
     }
 

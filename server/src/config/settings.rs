@@ -61,6 +61,16 @@ pub const SETTINGS: &[Setting] = &[
         "off",
         "largest size of the store, such as 50GiB: beyond it the oldest spans go, whatever their age, or `off`",
     ),
+    setting(
+        "retention.keep_share",
+        "off",
+        "share of each service's spans, such as 1%, that outlives `retention.spans` in traces that failed, were slow or were shed, or `off`",
+    ),
+    setting(
+        "retention.keep_for",
+        "30d",
+        "how long such traces are kept; longer than `retention.spans`, and `retention.bytes` goes before it",
+    ),
     setting("retention.history", "90d", "how long events and decisions are kept"),
     setting("retention.rollups_1s", "1h", "how long charts and the map of the past can tell single seconds apart"),
     setting(

@@ -39,6 +39,7 @@ mod writer;
 
 pub use filesystem::NetworkFilesystem;
 pub use open::{OpenOptions, Synchronous};
+pub use retention::KeepShare;
 pub use store::SqliteStore;
 pub use writer::SqliteWriter;
 

@@ -19,6 +19,7 @@ use crate::{
     filesystem::{self, NetworkFilesystem},
     gate::Gate,
     migrate::{self, Schema},
+    retention::KeepShare,
     rollups,
     segment::Kind,
     store::{Database, Inner},
@@ -62,6 +63,8 @@ pub struct OpenOptions {
     pub compact_spans: usize,
     /// Spans that wait longer than this are compacted however few there are.
     pub compact_within: Duration,
+    /// What outlives the retention by age in traces that failed, were slow or were shed; `None`: nothing does.
+    pub keep: Option<KeepShare>,
     /// Blocks whose trace index is kept in memory, 2 kB each, before it is written as a sorted run.
     pub blocks_a_run: usize,
 }
@@ -81,6 +84,7 @@ impl Default for OpenOptions {
             compact_after: Duration::from_secs(90),
             compact_spans: 1 << 16,
             compact_within: Duration::from_secs(600),
+            keep: None,
             blocks_a_run: 1_024,
         }
     }

@@ -12,6 +12,11 @@ use crate::{
     store::Database,
 };
 
+mod keep_share;
+mod notable;
+
+pub use keep_share::KeepShare;
+
 /// Rows that one statement deletes: the one writer of the file is held for a few milliseconds at a time.
 const ROWS_A_STEP: i64 = 1_000;
 
@@ -47,7 +52,7 @@ impl Retention for SqliteStore {
             // The last one of each is being written: it is left to be filled, or to age.
             for segment in segments.split_last().map_or(&[][..], |(_, closed)| closed) {
                 if segment.totals().last_received_at_ns < spans_before_ns {
-                    report.segments += u32::from(forget(self, segment).await?);
+                    report.segments += u32::from(forget(self, segment, Some(spans_before_ns)).await?);
                 }
             }
         }
@@ -68,21 +73,31 @@ impl Retention for SqliteStore {
             if self.usage().await?.bytes <= most_bytes {
                 break;
             }
-            report.segments += u32::from(forget(self, segment).await?);
+            report.segments += u32::from(forget(self, segment, None).await?);
         }
         report.bytes += catalogue.sweep().await?;
         Ok(report)
     }
 }
 
-/// Takes a file out; false when that has to wait. What is pinned of it goes on in another.
-async fn forget(store: &SqliteStore, segment: &Arc<Segment>) -> Result<bool, StoreError> {
+/// Takes a file out; false when that has to wait. What is pinned of it goes on in another; when it goes by age, by what came before
+/// `too_old_ns`, so does what is notable, if that is configured.
+async fn forget(store: &SqliteStore, segment: &Arc<Segment>, too_old_ns: Option<i64>) -> Result<bool, StoreError> {
     if segment.name.kind == Kind::Compacted {
+        // An erasure looks at the newest file first: nothing may move there behind its back.
+        let Ok(_turn) = store.inner.eraser.try_lock() else { return Ok(false) };
         let kept: Vec<TraceId> = store.pins().await?.into_iter().map(|pin| pin.trace_id).collect();
         match keep::move_kept(&store.inner, segment, &kept).await? {
             Moved::NotNow => return Ok(false),
             Moved::Spans(0) => {}
             Moved::Spans(spans) => tracing::info!(span.count = spans, "pinned spans moved on"),
+        }
+        if let (Some(too_old_ns), Some(share)) = (too_old_ns, store.inner.options.keep) {
+            match keep_share::move_notable(store, segment, share, too_old_ns).await? {
+                Moved::NotNow => return Ok(false),
+                Moved::Spans(0) => {}
+                Moved::Spans(spans) => tracing::info!(span.count = spans, "notable spans moved on"),
+            }
         }
     }
     store.inner.catalogue.remove(segment);

@@ -222,7 +222,7 @@ async fn sum_up(inner: &Inner, counted: Vec<Counted>) -> Result<ByNumber, StoreE
 }
 
 /// What the numbers in a file's summaries stand for; several may stand for one service.
-async fn services_of(segment: &Arc<Segment>) -> Result<Vec<(u32, ServiceKey)>, StoreError> {
+pub(crate) async fn services_of(segment: &Arc<Segment>) -> Result<Vec<(u32, ServiceKey)>, StoreError> {
     let statement = match segment.name.kind {
         Kind::Fresh => "SELECT id, environment, namespace, service FROM operation ORDER BY id",
         Kind::Compacted => "SELECT id, environment, namespace, name FROM service ORDER BY id",

@@ -1,16 +1,20 @@
 //! Space really returns, and what is pinned stays.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use spillway_model::identity::TraceId;
+use spillway_model::{
+    batch::{SpanBatch, SpanKind, SpanStatus},
+    identity::{NodeKey, TraceId},
+    observation::{Measurement, Subject},
+};
 use spillway_store::{
-    AuditEntry, Compaction, MOST_PINS, Pin, PinStore, Projector, RequestDigest, Retention, SpanReader, StoreError,
-    TraceQuery, Write, WriteOutcome, Writer,
+    AuditEntry, Compaction, MOST_PINS, Pin, PinStore, Projection, Projector, RequestDigest, Retention, SpanReader,
+    StoreError, TraceQuery, Watermark, Write, WriteOutcome, Writer,
     contract::{generate, plain, rollups::Silent},
 };
 use spillway_store_sqlite::{
-    OpenOptions, SqliteStore, SqliteWriter,
+    KeepShare, OpenOptions, SqliteStore, SqliteWriter,
     check::{Finding, Listener, check},
 };
 
@@ -38,7 +42,11 @@ async fn compact(store: &SqliteStore) {
 
 /// Several compacted files; a trace of the first request.
 async fn filled(dir: &Path) -> (SqliteStore, SqliteWriter, TraceId) {
-    let (store, mut writer) = SqliteStore::open(dir, options()).await.unwrap();
+    filled_with(dir, options()).await
+}
+
+async fn filled_with(dir: &Path, options: OpenOptions) -> (SqliteStore, SqliteWriter, TraceId) {
+    let (store, mut writer) = SqliteStore::open(dir, options).await.unwrap();
     let mut first = None;
     for number in 1..=40 {
         let batch = generate::realistic_batch(u64::from(number), 400);
@@ -153,4 +161,100 @@ async fn pins_are_listed_newest_first_and_are_bounded() {
     let pins = store.pins().await.unwrap();
     assert_eq!((pins.len(), pins[0].trace_id), (MOST_PINS, id(MOST_PINS - 1)));
     assert!(pins.iter().any(|pin| pin.trace_id == id(3) && pin.note == "other" && pin.pinned_at_ns == 3));
+}
+
+/// What is left when everything but the last file was too old.
+async fn left(dir: &Path, keep: Option<KeepShare>) -> (SqliteStore, SqliteWriter, BTreeSet<TraceId>) {
+    let (store, writer, _) = filled_with(dir, OpenOptions { keep, ..options() }).await;
+    assert!(store.expire(1_000 * SECOND, 0).await.unwrap().segments > 1);
+    let left = all(&store).await;
+    (store, writer, left)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notable_traces_outlive_the_retention_by_age_within_their_share() {
+    const SHARE: f64 = 0.05;
+    let keep = Some(KeepShare { share: SHARE, longer: Duration::from_secs(3_600) });
+    let [before_dir, without_dir, dir, again_dir] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let (before, _writer, _) = filled(before_dir.path()).await;
+    let (_store, _writer, without) = left(without_dir.path(), None).await;
+
+    let (store, _writer, with) = left(dir.path(), keep).await;
+
+    assert!(without.is_subset(&with));
+    let kept: Vec<TraceId> = with.difference(&without).copied().collect();
+    assert!(kept.len() > 3, "{} are kept", kept.len());
+    let mut spans_kept = 0;
+    for &trace in &kept {
+        // Whole, as it was, and for a reason.
+        assert_eq!(spans(&store, trace).await, spans(&before, trace).await);
+        let batch = store.trace(trace).await.unwrap().unwrap();
+        assert!(batch.spans.status.contains(&SpanStatus::Error), "{trace} did not fail");
+        spans_kept += batch.len() as u64;
+    }
+    let usage = before.usage().await.unwrap();
+    assert!(spans_kept as f64 <= SHARE * usage.spans as f64, "{spans_kept} of {}", usage.spans);
+    check(dir.path(), &mut Sound).await.unwrap();
+
+    // The same data, the same choice.
+    let (_store, _writer, again) = left(again_dir.path(), keep).await;
+    assert_eq!(again, with);
+}
+
+/// What each server span says of its service.
+struct Served;
+
+impl Projection for Served {
+    fn observe(
+        &mut self,
+        _: Watermark,
+        batch: &SpanBatch,
+        _: i64,
+        emit: &mut dyn FnMut(&Subject, &[Measurement]),
+    ) {
+        for span in batch.iter().filter(|span| span.kind() == SpanKind::Server) {
+            let subject = Subject::Node(NodeKey::service(batch.service(span.resource())));
+            let (at_ns, duration_ns) = (span.end_ns(), span.duration_ns());
+            emit(&subject, &[Measurement { at_ns, duration_ns, failed: false, provisional: false, times: 1 }]);
+        }
+    }
+
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(&Subject, &[Measurement])) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_slower_than_its_service_mostly_is_outlives_the_retention_by_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let keep = Some(KeepShare { share: 0.25, longer: Duration::from_secs(86_400) });
+    let (store, mut writer) = SqliteStore::open(dir.path(), OpenOptions { keep, ..options() }).await.unwrap();
+    // One service, in which a call in two hundred takes a second and all others some milliseconds; nothing fails.
+    let arrival = |number: u64| (generate::EPOCH_NS + number * 1_000_000_000) as i64;
+    let (mut slow, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for number in 0..40_u64 {
+        let mut batch = generate::realistic_batch(5, 400);
+        for span in 0..batch.len() {
+            let call = number * 400 + span as u64;
+            let (is_slow, columns) = (call % 200 == 7, &mut batch.spans);
+            columns.trace_id[span] = TraceId([&call.to_be_bytes()[..], &[1; 8]].concat().try_into().unwrap());
+            (columns.kind[span], columns.status[span]) = (SpanKind::Server, SpanStatus::Unset);
+            columns.start_ns[span] = arrival(number) as u64 - 2_000_000_000;
+            let took_ns = if is_slow { 1_000_000_000 } else { 2_000_000 + call % 1_000 };
+            columns.end_ns[span] = columns.start_ns[span] + took_ns;
+            if is_slow { &mut slow } else { &mut others }.insert(columns.trace_id[span]);
+        }
+        let digest = RequestDigest([number as u8; 32]);
+        let write = Write::Spans { digest, batch: Arc::new(batch), received_at_ns: arrival(number) };
+        writer.commit(&[write]).await.remove(0).unwrap();
+    }
+    while !store.project(&mut Served, usize::MAX).await.unwrap().caught_up {}
+    store.flush().await.unwrap();
+    while store.compact(arrival(10_000)).await.unwrap().spans > 0 {}
+    let before = all(&store).await;
+    assert_eq!(before.len(), slow.len() + others.len());
+
+    assert!(store.expire(arrival(10_000), 0).await.unwrap().segments > 1);
+
+    let after = all(&store).await;
+    assert!(others.iter().filter(|trace| after.contains(trace)).count() < others.len() / 2);
+    assert!(slow.is_subset(&after), "{} of {}", slow.intersection(&after).count(), slow.len());
 }

@@ -55,6 +55,21 @@ pub(crate) async fn move_kept(inner: &Inner, from: &Arc<Segment>, kept: &[TraceI
     Ok(Moved::Spans(moved))
 }
 
+/// Adds spans of a compacted file to the newest one.
+pub(crate) async fn append(inner: &Inner, from: &Arc<Segment>, batch: SpanBatch) -> Result<Moved, StoreError> {
+    let spans = batch.len() as u64;
+    if spans == 0 {
+        return Ok(Moved::Spans(0));
+    }
+    let mut target = inner.compactor.lock().await;
+    let Some(_pass) = inner.compaction.pass()? else { return Ok(Moved::NotNow) };
+    if let Err(error) = insert(inner, &mut target, from, vec![batch]).await {
+        *target = None;
+        return Err(error);
+    }
+    Ok(Moved::Spans(spans))
+}
+
 /// The spans that the other parts do not have.
 fn missing(found: &SpanBatch, known: Option<&SpanBatch>) -> SpanBatch {
     let known: FxHashSet<_> =
