@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Client, Server, eventually,
-    telemetry::{attribute, call, hex, otlp, trace_id},
+    telemetry::{attribute, breaker, call, hex, otlp, trace_id},
 };
 
 /// What is to go.
@@ -224,4 +224,58 @@ async fn a_trace_that_jaeger_saved_is_shown_with_all_that_it_says() {
     assert_eq!(charge["parent_span_id"], get["span_id"]);
     assert_eq!(charge["links"].as_array().unwrap().len(), 1);
     assert_eq!(get["events"][0]["name"], "retry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_one_server_is_that_of_another_after_export_and_import() {
+    // Sums are written at once; else a server holds them for ten seconds.
+    let server = Server::start_with_variables(&[("SPILLWAY_TEST_COMPACT_AT_ONCE", "1")]).await;
+    let client = Client::new();
+    for number in 0..5 {
+        assert_eq!(client.send(otlp(&server.otlp_http, &call(number))).await.status, StatusCode::OK);
+    }
+    let event = breaker("1", "open");
+    assert_eq!(client.json(Method::POST, &server.url("/webhooks/spillway"), &event).await.status, StatusCode::OK);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, again) = (folder.path().join("history.jsonl"), folder.path().join("again.jsonl"));
+    let [file, again] = [&file, &again].map(|path| path.to_str().unwrap());
+    let other = Server::start().await;
+    let export = async |file: &str, dir: &Path| {
+        succeeds(&["export", file, "--history", "--data-dir", dir.to_str().unwrap()]).await;
+        std::fs::read_to_string(file).unwrap()
+    };
+    let kinds = |exported: &str, kind: &str| {
+        let begin = format!("{{\"history\":\"{kind}\"");
+        exported.lines().filter(|line| line.starts_with(&begin)).count()
+    };
+    // Beside the server that has it open.
+    let written = async || {
+        let exported = export(file, server.data()).await;
+        (kinds(&exported, "rollup") >= 4).then_some(exported)
+    };
+    eventually("the sums on the disk", PATIENCE, written).await;
+    let (_, data) = server.stop().await;
+    let exported = export(file, data.path()).await;
+    assert!(kinds(&exported, "rollup") >= 4 && kinds(&exported, "event") == 1, "{exported}");
+
+    // Not beside a server, which holds the newest sums in memory.
+    let url = other.http.clone();
+    let import = ["import", file, "--data-dir", other.data().to_str().unwrap(), "--url", &url];
+    let refused = spillway(&import).await;
+    assert_eq!(refused.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stop the server"), "{refused:?}");
+    let (_, other) = other.stop().await;
+    let import = ["import", file, "--data-dir", other.path().to_str().unwrap()];
+    for expected in ["lines of history stored, 0 known", "0 lines of history stored"] {
+        let said = succeeds(&import).await;
+        assert!(said.contains(expected), "{said}");
+    }
+    assert_eq!(export(again, other.path()).await, exported);
+
+    // And it is served.
+    let other = Server::start_in(other, &[]).await;
+    let events = client.get(&other.url("/api/v1/events")).await.value();
+    assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
+    let both = ["export", file, "--history", "--where", "service=a", "--data-dir", "x"];
+    assert_eq!(spillway(&both).await.status.code(), Some(64));
 }

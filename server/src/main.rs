@@ -75,7 +75,8 @@ enum Command {
     /// Write traces as OTLP/JSON lines
     #[command(after_help = "Examples:\n  \
         spillway export traces.jsonl\n  \
-        spillway export --where 'service=checkout status=error' --from 2026-01-31T00:00:00Z - | gzip > errors.jsonl.gz\n\n\
+        spillway export --where 'service=checkout status=error' --from 2026-01-31T00:00:00Z - | gzip > errors.jsonl.gz\n  \
+        spillway export history.jsonl --history          rollups, events and decisions\n\n\
         One OTLP export request a line, all spans of a trace on one line (over 2,000 on several), newest trace first. A trace goes out whole when one\n\
         of its spans fulfils the filter and began in the range. Any OTLP/HTTP receiver takes a line as the body of POST /v1/traces.")]
     Export(cli::ExportArgs),
@@ -85,7 +86,7 @@ enum Command {
         spillway import trace-from-jaeger.json --data-dir /var/lib/spillway\n  \
         gunzip -c errors.jsonl.gz | spillway import -\n\n\
         Spans that are stored already are left out: an import may be repeated, also one that was cut off. gzip is recognised. Secrets are masked as\n\
-        those of other senders are (docs/INGEST.md says what becomes of Jaeger's fields).")]
+        those of other senders are (docs/INGEST.md says what becomes of Jaeger's fields). Lines of `export --history` are taken too, while no server runs.")]
     Import(cli::ImportArgs),
     /// Compile an uploaded rule; started by the server, never by hand
     #[command(hide = true)]

@@ -1,4 +1,4 @@
-//! `spillway export FILE`: traces as OTLP/JSON lines, from the server that has the data open, or directly.
+//! `spillway export FILE`: traces as OTLP/JSON lines, from the server that has the data open, or directly; with `--history` what is no trace.
 
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use clap::Args;
 use spillway_api::Timestamp;
 use spillway_query::{Comparison, Filter, Order, Term};
 use spillway_store::StoreError;
-use spillway_store_sqlite::{OpenOptions, SqliteStore};
+use spillway_store_sqlite::{OpenOptions, SqliteStore, history};
 
 use super::{Data, EX_UNAVAILABLE, EX_USAGE, Remote, RemoteArgs, RemoteError, block_on, refused};
 use crate::exchange::Export;
@@ -21,6 +21,9 @@ use crate::exchange::Export;
 pub struct ExportArgs {
     /// Where to; `-` is standard output
     file: String,
+    /// Rollups, events and decisions instead of traces
+    #[arg(long, conflicts_with_all = ["filter", "from", "to"])]
+    history: bool,
     /// Only traces that have a span fulfilling it
     #[arg(long = "where", value_name = "FILTER", default_value = "")]
     filter: String,
@@ -94,6 +97,15 @@ async fn export(args: &ExportArgs, dir: &Path, filter: Filter) -> Result<u64, Ex
     };
     let mut output = BufWriter::new(output);
     let mut lines = 0;
+    if args.history {
+        let mut write = |line: &str| {
+            writeln!(output, "{line}")
+                .map_err(|source| StoreError::Io { action: format!("write {}", args.file), source: source.into() })
+        };
+        lines = history::export(dir, &mut write).await?;
+        output.flush().map_err(failed)?;
+        return Ok(lines);
+    }
     match SqliteStore::open(dir, OpenOptions::default()).await {
         Ok((store, writer)) => {
             let mut export = Export::new(store.clone(), filter);

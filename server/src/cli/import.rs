@@ -1,4 +1,5 @@
-//! `spillway import FILE`: OTLP/JSON lines, or what Jaeger's interface saves, through the server that has the data open, or directly.
+//! `spillway import FILE`: OTLP/JSON lines, or what Jaeger's interface saves, through the server that has the data open, or directly. Lines of
+//! history directly only: a server holds the newest sums in memory, and would not see what is written beside it.
 
 use std::{
     fs::File,
@@ -16,13 +17,18 @@ use spillway_decode::{
     redact::{RedactionCounts, Redactor},
 };
 use spillway_store::{StoreError, Write, WriteOutcome, Writer as _};
-use spillway_store_sqlite::{OpenOptions, SqliteStore, SqliteWriter};
+use spillway_store_sqlite::{
+    OpenOptions, SqliteStore, SqliteWriter,
+    history::{HistoryLine, ImportedHistory},
+};
 
 use super::{Data, EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, Remote, RemoteArgs, RemoteError, block_on, refused};
 use crate::{clock, exchange, ingest};
 
 /// Jaeger saves a handful of traces in one document.
 const DOCUMENT_BYTES: u64 = 256 << 20;
+/// Lines of history that are written in one transaction.
+const HISTORY_LINES: usize = 1_000;
 /// Of a gzip stream.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -52,6 +58,8 @@ enum ImportError {
     },
     #[error("{file}, line {line}: {why}; what stands before is imported, and may be imported again")]
     Malformed { file: String, line: u64, why: String },
+    #[error("{0} has lines of history: stop the server that has the data directory open, then import them")]
+    HistoryOfRunning(String),
     #[error("bad redaction rules: {0}")]
     Redaction(String),
 }
@@ -63,8 +71,11 @@ pub fn run(args: ImportArgs) -> ExitCode {
         Err(error) => return refused(&error, EX_USAGE),
     };
     match block_on(import(&args, &config)) {
-        Ok(Ok(all)) => {
+        Ok(Ok((all, history))) => {
             println!("{} spans stored, {} known, {} refused", all.stored, all.known, all.rejected);
+            if history != ImportedHistory::default() {
+                println!("{} lines of history stored, {} known or forgotten here", history.stored, history.known);
+            }
             if !all.message.is_empty() {
                 println!("{}", all.message);
             }
@@ -76,13 +87,25 @@ pub fn run(args: ImportArgs) -> ExitCode {
     }
 }
 
-async fn import(args: &ImportArgs, config: &crate::config::Config) -> Result<Imported, ImportError> {
+async fn import(args: &ImportArgs, config: &crate::config::Config) -> Result<(Imported, ImportedHistory), ImportError> {
     let mut lines = Lines::open(&args.file)?;
     let mut to = Destination::open(args, config).await?;
     let mut all = Imported { stored: 0, known: 0, rejected: 0, message: String::new() };
+    let (mut history, mut waiting) = (ImportedHistory::default(), Vec::new());
     let imported = loop {
         match lines.next() {
-            Ok(None) => break Ok(()),
+            Ok(None) => break to.take_history(&mut waiting, &mut history, args).await,
+            Ok(Some(line)) if HistoryLine::is_history(&line) => {
+                match HistoryLine::parse(&line) {
+                    Ok(line) => waiting.push(line),
+                    Err(why) => break Err(lines.malformed(why)),
+                }
+                if waiting.len() >= HISTORY_LINES
+                    && let Err(error) = to.take_history(&mut waiting, &mut history, args).await
+                {
+                    break Err(error);
+                }
+            }
             Ok(Some(line)) => match to.take(line, &lines).await {
                 Ok(one) => {
                     all.stored += one.stored;
@@ -97,8 +120,13 @@ async fn import(args: &ImportArgs, config: &crate::config::Config) -> Result<Imp
             Err(error) => break Err(error),
         }
     };
+    // What stands before a line that is refused is imported.
+    let imported = match imported {
+        Err(error) if !waiting.is_empty() => to.take_history(&mut waiting, &mut history, args).await.and(Err(error)),
+        imported => imported,
+    };
     to.close().await;
-    imported.map(|()| all)
+    imported.map(|()| (all, history))
 }
 
 /// OTLP/JSON requests of a file, one by one.
@@ -203,6 +231,23 @@ impl Destination {
             },
             Self::Files(files) => files.take(&line, lines).await,
         }
+    }
+
+    async fn take_history(
+        &mut self,
+        waiting: &mut Vec<HistoryLine>,
+        all: &mut ImportedHistory,
+        args: &ImportArgs,
+    ) -> Result<(), ImportError> {
+        let lines = std::mem::take(waiting);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let Self::Files(files) = self else { return Err(ImportError::HistoryOfRunning(args.file.clone())) };
+        let imported = files.store.import_history(&lines).await?;
+        all.stored += imported.stored;
+        all.known += imported.known;
+        Ok(())
     }
 
     async fn close(self) {

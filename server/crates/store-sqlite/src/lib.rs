@@ -11,6 +11,7 @@
 pub mod backup;
 pub mod block;
 pub mod check;
+pub mod history;
 
 mod catalogue;
 mod compact;

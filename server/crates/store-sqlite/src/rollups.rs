@@ -18,6 +18,7 @@ mod pending;
 mod project;
 mod resolution;
 mod subjects;
+pub(crate) mod transfer;
 
 use encoding::{Accumulator, Codec, SUBJECTS_A_ROW, StoredSum, place};
 #[cfg(test)]
@@ -25,7 +26,8 @@ pub(crate) use expire::STEP;
 #[cfg(test)]
 pub(crate) use project::BUCKET;
 pub(crate) use project::{Rollups, projected};
-use resolution::{BUCKETS_A_SERIES, Floors, bucket};
+pub(crate) use resolution::Floors;
+use resolution::{BUCKETS_A_SERIES, bucket};
 use subjects::{SubjectKey, Subjects};
 
 /// Steps of one series: a longer one is cut at its end.
@@ -231,7 +233,7 @@ impl SqliteStore {
     }
 }
 
-fn codec() -> Result<Codec, StoreError> {
+pub(crate) fn codec() -> Result<Codec, StoreError> {
     Codec::new().map_err(error::io("prepare decompression"))
 }
 
