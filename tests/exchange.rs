@@ -279,3 +279,42 @@ async fn the_history_of_one_server_is_that_of_another_after_export_and_import() 
     let both = ["export", file, "--history", "--where", "service=a", "--data-dir", "x"];
     assert_eq!(spillway(&both).await.status.code(), Some(64));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_names_the_backups_that_may_still_hold_what_went() {
+    let (server, client) = (Server::start().await, Client::new());
+    let folder = tempfile::tempdir().unwrap();
+    let backup = async |name: &str, dir: &Path| {
+        let to = folder.path().join(name);
+        succeeds(&["backup", to.to_str().unwrap(), "--data-dir", dir.to_str().unwrap()]).await;
+    };
+    backup("empty", server.data()).await;
+    assert_eq!(client.send(otlp(&server.otlp_http, &secret_call(1))).await.status, StatusCode::OK);
+    // Also beside the server that has it open.
+    backup("first", server.data()).await;
+    backup("second", server.data()).await;
+    std::fs::remove_dir_all(folder.path().join("second")).unwrap();
+    let filter = format!("user.id=\"{SECRET}\"");
+    let args = ["erase", "--where", &filter, "--data-dir", server.data().to_str().unwrap(), "--url", &server.http];
+    let names =
+        |said: &str, name: &str| said.lines().find(|line| line.contains(&format!("/{name}, made "))).map(str::to_owned);
+
+    let counted = succeeds(&[&args[..], &["--dry-run"]].concat()).await;
+    let erased = succeeds(&args).await;
+
+    for said in [&counted, &erased] {
+        assert!(said.contains("these backups may still hold such spans"), "{said}");
+        assert!(names(said, "first").is_some_and(|line| line.contains("spans up to") && !line.contains("not there")));
+        assert!(names(said, "second").is_some_and(|line| line.ends_with("not there now")), "{said}");
+        assert_eq!(names(said, "empty"), None, "{said}");
+    }
+    // What is gone is in no backup that is made now, and what was never there is in none.
+    let counted = succeeds(&[&args[..], &["--dry-run"]].concat()).await;
+    assert!(!counted.contains("these backups"), "{counted}");
+
+    // The same from a folder that nobody has open.
+    let (_, data) = server.stop().await;
+    let directly = ["erase", "--where", "service=payments", "--data-dir", data.path().to_str().unwrap()];
+    let erased = succeeds(&directly).await;
+    assert!(names(&erased, "first").is_some() && names(&erased, "empty").is_none(), "{erased}");
+}

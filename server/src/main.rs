@@ -69,7 +69,8 @@ enum Command {
         spillway erase --where 'service=checkout enduser.email=\"a@example.com\"' --traces\n  \
         SPILLWAY_ADMIN_TOKEN=… spillway erase --where 'user.id=\"4711\"' --url http://127.0.0.1:7070\n\n\
         Every SPAN that fulfils the filter goes, or with --traces every trace that has one. When it says that it is done, the text is in no file of\n\
-        spans any more, nor is the filter. When it is stopped, `spillway serve` goes on with it. Backups, exports, events and sums are not searched.\n\
+        spans any more, nor is the filter. When it is stopped, `spillway serve` goes on with it. Backups, exports, events and sums are not searched;\n\
+        backups that may still hold such spans are named.\n\
         Files that hold such spans are written anew: that takes free space as large as the largest of them twice.")]
     Erase(cli::EraseArgs),
     /// Write traces as OTLP/JSON lines

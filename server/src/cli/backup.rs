@@ -1,10 +1,16 @@
 //! `spillway backup DIR`: copies the data, also while a server writes it.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
-use spillway_store::StoreError;
-use spillway_store_sqlite::backup::{self, MANIFEST, Made, Manifest};
+use spillway_store::{BackupNote, StoreError};
+use spillway_store_sqlite::{
+    backup::{self, MANIFEST, Made, Manifest},
+    backups,
+};
 
 use super::{Data, EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, block_on, refuse, refused, shown};
 use crate::clock;
@@ -32,7 +38,10 @@ pub fn run(args: BackupArgs) -> ExitCode {
         eprintln!("{}/{} {} {}{damaged}", progress.files, progress.of_files, file.path, shown(file.bytes));
     }));
     match copied {
-        Ok(Ok(manifest)) => report(&dir, &manifest),
+        Ok(Ok(manifest)) => {
+            remember(&source, &dir, made, &manifest);
+            report(&dir, &manifest)
+        }
         Ok(Err(error)) => {
             refuse(&error);
             if !matches!(error, StoreError::Conflict(_)) {
@@ -44,7 +53,20 @@ pub fn run(args: BackupArgs) -> ExitCode {
     }
 }
 
-fn report(dir: &std::path::Path, manifest: &Manifest) -> ExitCode {
+/// So that `spillway erase` can name it. Without the note the backup is as good as with it.
+fn remember(source: &Path, dir: &Path, made: Made<'_>, manifest: &Manifest) {
+    let path = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string();
+    let note = BackupNote { path, made_at_ns: made.at_ns, newest_ns: manifest.newest_arrival_unix_ns };
+    let why = match block_on(backups::note(source, &note)) {
+        Ok(Ok(true)) => return,
+        Ok(Ok(false)) => "an older program wrote the data directory".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    eprintln!("the backup is good, but not noted in {}, so `spillway erase` will not name it: {why}", source.display());
+}
+
+fn report(dir: &Path, manifest: &Manifest) -> ExitCode {
     println!("{}: {} files, {}", dir.display(), manifest.files.len(), shown(manifest.bytes()));
     if manifest.files.iter().any(|file| file.damaged) { ExitCode::from(EX_DATAERR) } else { ExitCode::SUCCESS }
 }

@@ -5,8 +5,10 @@ use std::{path::Path, process::ExitCode, time::Duration};
 use clap::Args;
 use spillway_api as api;
 use spillway_query::Filter;
-use spillway_store::{AuditEntry, EraseExtent, EraseReport, Eraser as _, Erasure, StoreError};
-use spillway_store_sqlite::{OpenOptions, SqliteStore};
+use spillway_store::{
+    AuditEntry, BackupLog as _, BackupNote, EraseExtent, EraseReport, Eraser as _, Erasure, StoreError,
+};
+use spillway_store_sqlite::{OpenOptions, SqliteStore, backup::MANIFEST};
 
 use super::{Data, EX_UNAVAILABLE, EX_USAGE, Remote, RemoteArgs, RemoteError, block_on, refused, shown};
 use crate::clock;
@@ -60,8 +62,9 @@ pub fn run(args: EraseArgs) -> ExitCode {
         return ExitCode::from(EX_UNAVAILABLE);
     }
     match block_on(erase(&args, &dir, filter)) {
-        Ok(Ok(report)) => {
+        Ok(Ok((report, backups))) => {
             say(&args, &report);
+            name_backups(&backups);
             ExitCode::SUCCESS
         }
         Ok(Err(error)) => refused(&error, EX_UNAVAILABLE),
@@ -69,7 +72,10 @@ pub fn run(args: EraseArgs) -> ExitCode {
     }
 }
 
-async fn erase(args: &EraseArgs, dir: &Path, filter: Filter) -> Result<EraseReport, EraseError> {
+/// What went, and which backups may still hold it.
+type Erased = (EraseReport, Vec<BackupNote>);
+
+async fn erase(args: &EraseArgs, dir: &Path, filter: Filter) -> Result<Erased, EraseError> {
     let (store, writer) = match SqliteStore::open(dir, OpenOptions::default()).await {
         Ok(opened) => opened,
         Err(StoreError::Conflict(_)) => return Ok(ask(args).await?),
@@ -77,10 +83,14 @@ async fn erase(args: &EraseArgs, dir: &Path, filter: Filter) -> Result<EraseRepo
     };
     let extent = if args.traces { EraseExtent::Traces } else { EraseExtent::Spans };
     let report = directly(&store, &Erasure { filter, extent }, args).await;
+    let erased = match report {
+        Ok(report) => store.backups_with(&report).await.map(|backups| (report, backups)),
+        Err(error) => Err(error),
+    };
     // Whatever came of it, the files are closed in order; the report is what counts.
     let _ = writer.close().await;
     store.close().await;
-    Ok(report?)
+    Ok(erased?)
 }
 
 async fn directly(store: &SqliteStore, erasure: &Erasure, args: &EraseArgs) -> Result<EraseReport, StoreError> {
@@ -99,7 +109,7 @@ async fn directly(store: &SqliteStore, erasure: &Erasure, args: &EraseArgs) -> R
 }
 
 /// Asks the server that has the data directory.
-async fn ask(args: &EraseArgs) -> Result<EraseReport, RemoteError> {
+async fn ask(args: &EraseArgs) -> Result<Erased, RemoteError> {
     let remote = Remote::new(&args.remote);
     let request = api::EraseRequest { r#where: args.filter.clone(), traces: args.traces, dry_run: args.dry_run };
     let mut erasure: api::Erasure = remote.post("/api/v1/erase", &request).await?;
@@ -113,18 +123,25 @@ async fn ask(args: &EraseArgs) -> Result<EraseReport, RemoteError> {
             said = now;
         }
     }
-    Ok(EraseReport {
+    let backups = erasure.backups.into_iter().map(|made| BackupNote {
+        path: made.path,
+        made_at_ns: made.made_at.unix_ns(),
+        newest_ns: made.newest_at.map(api::Timestamp::unix_ns),
+    });
+    let report = EraseReport {
         spans: erasure.spans,
         traces: erasure.traces,
         blocks: erasure.blocks,
         bytes_before: erasure.bytes_before,
         bytes_after: erasure.bytes_after,
         unreadable_blocks: erasure.unreadable_blocks,
-    })
+        first_start_ns: None,
+    };
+    Ok((report, backups.collect()))
 }
 
 fn say(args: &EraseArgs, report: &EraseReport) {
-    let EraseReport { spans, traces, blocks, bytes_before, bytes_after, unreadable_blocks } = report;
+    let EraseReport { spans, traces, blocks, bytes_before, bytes_after, unreadable_blocks, first_start_ns: _ } = report;
     if args.dry_run {
         println!("would erase {spans} spans of {traces} traces, in {blocks} blocks");
     } else {
@@ -142,4 +159,19 @@ fn say(args: &EraseArgs, report: &EraseReport) {
     println!(
         "not searched: backups and exports; events, decisions and sums of services, which go with their retention"
     );
+}
+
+/// Nothing is erased from them: that is for whoever keeps them.
+fn name_backups(backups: &[BackupNote]) {
+    if backups.is_empty() {
+        return;
+    }
+    println!("these backups may still hold such spans; delete them, or erase from what is restored of them:");
+    for BackupNote { path, made_at_ns, newest_ns } in backups {
+        let at = |ns: i64| api::Timestamp::from_unix_ms(ns.div_euclid(1_000_000)).to_string();
+        let newest = newest_ns.map(|newest| format!(", spans up to {}", at(newest))).unwrap_or_default();
+        // Moved, deleted, or on a disk that is not mounted here.
+        let missing = if Path::new(path).join(MANIFEST).exists() { "" } else { "; not there now" };
+        println!("  {path}, made {}{newest}{missing}", at(*made_at_ns));
+    }
 }

@@ -43,4 +43,20 @@ pub struct Erasure {
     pub unreadable_blocks: u64,
     /// Why the last attempt failed, else empty. It is tried again.
     pub failure: String,
+    /// Backups that were made of this store and may still hold what went: nothing is erased from them. They may have been moved, copied or deleted
+    /// since; newest first, at most 1,000 are remembered.
+    #[serde(default)]
+    pub backups: Vec<BackupMade>,
+}
+
+/// A backup, as it was noted when it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupMade {
+    /// Where to, on the machine that made it.
+    pub path: String,
+    /// When it began.
+    pub made_at: Timestamp,
+    /// Arrival of the newest span in it.
+    pub newest_at: Option<Timestamp>,
 }

@@ -26,7 +26,7 @@ mod usage;
 pub use decision::{Contribution, DecisionList, DecisionRecord, DecisionState};
 pub use demo::{DemoDependency, DemoFault, DemoState, DemoSwitch};
 pub use directive::{Action, Author, Directive, DirectiveSet, IgnoredDirective, Match, OnExpiry, ReadDirectives};
-pub use erasure::{EraseRequest, Erasure};
+pub use erasure::{BackupMade, EraseRequest, Erasure};
 pub use event::{BreakerEvent, BreakerState, Event, EventList, EventRecord, HealthEvent, HealthStatus, WebhookAnswer};
 pub use imported::Imported;
 pub use level::{COHORTS, Criticality, LEVELS, cohort, level};

@@ -52,6 +52,9 @@ pub struct Manifest {
     pub created_unix_ms: i64,
     /// The last place of the log that is in it.
     pub log: Place,
+    /// Arrival of the newest span in it, in nanoseconds since the Unix epoch; not there without spans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_arrival_unix_ns: Option<i64>,
     /// All files, in the order in which they were copied.
     pub files: Vec<Copied>,
 }
@@ -199,12 +202,13 @@ pub async fn backup(
         progress(Progress { file: copy.last(), files: copy.files.len(), of_files });
     }
     drop(retention);
-    let end = copy.end().await?;
+    let (end, newest_ns) = copy.end().await?;
     let manifest = Manifest {
         format: FORMAT,
         version: made.version.to_owned(),
         created_unix_ms: made.at_ns.div_euclid(1_000_000),
         log: Place { file: end.segment, block: end.block },
+        newest_arrival_unix_ns: newest_ns,
         files: copy.files,
     };
     seal(target, &manifest)?;
@@ -238,24 +242,26 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// The end of the log that was copied.
-    async fn end(&self) -> Result<Watermark, StoreError> {
-        let mut end = Watermark::default();
+    /// The end of the log that was copied, and the arrival of the newest span.
+    async fn end(&self) -> Result<(Watermark, Option<i64>), StoreError> {
+        let (mut end, mut newest_ns) = (Watermark::default(), None);
         for file in self.files.iter().filter(|file| !file.damaged) {
             let Some((folder, name)) = file.path.split_once('/') else { continue };
             let mut connection = connect::read_alone(&self.target.join(&file.path)).await?;
-            let (last, through_file, through): (i64, i64, i64) =
-                sqlx::query_as("SELECT last_block, through_file, through_block FROM total WHERE one = 1")
-                    .fetch_one(&mut connection)
-                    .await
-                    .map_err(error::sql(format!("read the totals of {}", file.path)))?;
+            let (blocks, arrival_ns, last, through_file, through): (i64, i64, i64, i64, i64) = sqlx::query_as(
+                "SELECT blocks, last_received_at_ns, last_block, through_file, through_block FROM total WHERE one = 1",
+            )
+            .fetch_one(&mut connection)
+            .await
+            .map_err(error::sql(format!("read the totals of {}", file.path)))?;
+            newest_ns = newest_ns.max((blocks > 0).then_some(arrival_ns));
             let number = name.split('.').next().and_then(|stem| stem.parse().ok()).unwrap_or_default();
             end = end.max(match folder {
                 "fresh" => Watermark { segment: number, block: last as u64 },
                 _ => Watermark { segment: through_file as u32, block: through as u64 },
             });
         }
-        Ok(end)
+        Ok((end, newest_ns))
     }
 }
 

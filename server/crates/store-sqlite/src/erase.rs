@@ -39,6 +39,11 @@ const MOST_TRACES: usize = 1 << 20;
 /// With more traces than this, every block is looked at: asking the index for each of them would take longer.
 const MOST_LOOKED_UP: usize = 4_096;
 
+/// Whichever is known and earlier.
+fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.into_iter().chain(b).min()
+}
+
 /// Which spans go.
 enum Wanted {
     Matching(Filter),
@@ -120,6 +125,7 @@ impl Eraser for SqliteStore {
                 let before = report.spans;
                 for span in (0..batch.len()).filter(|&span| wanted.takes(batch, span)) {
                     report.spans += 1;
+                    report.first_start_ns = earlier(report.first_start_ns, Some(batch.spans.start_ns[span]));
                     traces.insert(batch.spans.trace_id[span]);
                 }
                 report.blocks += u64::from(report.spans > before);

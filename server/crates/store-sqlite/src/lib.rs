@@ -9,6 +9,7 @@
 //! checks too, since it runs every statement on a fresh schema.
 
 pub mod backup;
+pub mod backups;
 pub mod block;
 pub mod check;
 pub mod history;

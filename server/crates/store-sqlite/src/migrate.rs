@@ -21,6 +21,7 @@ impl Schema {
                 include_str!("../../../../migrations/control/0001_plugins.sql"),
                 include_str!("../../../../migrations/control/0002_erasures.sql"),
                 include_str!("../../../../migrations/control/0003_pins.sql"),
+                include_str!("../../../../migrations/control/0004_backups.sql"),
             ],
             Self::History => &[
                 include_str!("../../../../migrations/history/0001_events.sql"),

@@ -5,12 +5,14 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use spillway_model::identity::TraceId;
 use spillway_store::{
-    Compaction, Projector, RequestDigest, Retention, SpanReader, StoreError, Write, WriteOutcome, Writer,
+    BackupLog, BackupNote, Compaction, MOST_BACKUPS, Projector, RequestDigest, Retention, SpanReader, StoreError,
+    Write, WriteOutcome, Writer,
     contract::{generate, rollups::Silent},
 };
 use spillway_store_sqlite::{
     OpenOptions, SqliteStore, SqliteWriter,
     backup::{self, MANIFEST, Made, Manifest},
+    backups,
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -154,4 +156,31 @@ fn a_manifest_that_names_a_file_elsewhere_is_refused() {
         std::fs::write(dir.path().join(MANIFEST), json).unwrap();
         assert!(matches!(Manifest::read(dir.path()), Err(StoreError::Corrupt { .. })), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_noted_with_its_newest_arrival_and_the_notes_are_bounded() {
+    let [source, target] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let (store, mut writer) = SqliteStore::open(source.path(), options()).await.unwrap();
+    for number in 1..=3 {
+        commit(&mut writer, number).await;
+    }
+    let manifest = made(source.path(), &target.path().join("backup")).await.unwrap();
+    assert_eq!(manifest.newest_arrival_unix_ns, Some(3 * SECOND));
+
+    let note = |number: usize| BackupNote {
+        path: format!("/backups/{number}"),
+        made_at_ns: number as i64,
+        newest_ns: manifest.newest_arrival_unix_ns,
+    };
+    for number in 0..=MOST_BACKUPS {
+        assert!(backups::note(source.path(), &note(number)).await.unwrap());
+    }
+    let again = BackupNote { made_at_ns: 5_000, newest_ns: None, ..note(7) };
+    assert!(backups::note(source.path(), &again).await.unwrap());
+
+    let notes = store.backups().await.unwrap();
+    assert_eq!((notes.len(), &notes[0]), (MOST_BACKUPS, &again));
+    assert!(!notes.contains(&note(0)), "the oldest went");
+    assert_eq!(notes[1], note(MOST_BACKUPS));
 }

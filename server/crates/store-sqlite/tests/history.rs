@@ -7,11 +7,11 @@ use spillway_model::{
     batch::SpanBatch,
     event::{BreakerState, Event, EventBody, HealthStatus},
     identity::{NodeKey, ServiceKey},
-    observation::{EdgeKey, Observation, Protocol, Side, Subject},
+    observation::{EdgeKey, Measurement, Protocol, Side, Subject},
 };
 use spillway_store::{
     DecisionLog, DecisionQuery, DecisionRow, EventLog, EventPage, EventQuery, Projection, Projector, RequestDigest,
-    RollupReader, TopologyRollup, Write, Writer, contract::generate,
+    RollupReader, TopologyRollup, Watermark, Write, Writer, contract::generate,
 };
 use spillway_store_sqlite::{
     OpenOptions, SqliteStore, SqliteWriter,
@@ -29,26 +29,26 @@ fn service(name: &str) -> NodeKey {
 struct Says;
 
 impl Projection for Says {
-    fn observe(&mut self, _: &SpanBatch, _: i64, emit: &mut dyn FnMut(Observation)) {
+    fn observe(&mut self, _: Watermark, _: &SpanBatch, _: i64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         for call in 0..500_u64 {
             let target = service(["cart", "payments", "stock"][call as usize % 3]);
             let edge = EdgeKey { source: service("checkout"), target: target.clone(), protocol: Protocol::Grpc };
             for subject in
                 [Subject::Node(target), Subject::Edge(edge, if call % 2 == 0 { Side::Caller } else { Side::Callee })]
             {
-                emit(Observation {
-                    subject,
+                let fact = Measurement {
                     at_ns: (BEGIN_S as u64 + call) * SECOND_NS as u64,
                     duration_ns: call * call * 1_000,
                     failed: call % 7 == 0,
                     provisional: call % 11 == 0,
                     times: 1,
-                });
+                };
+                emit(&subject, &[fact]);
             }
         }
     }
 
-    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(Observation)) {}
+    fn settle(&mut self, _now_ns: i64, _emit: &mut dyn FnMut(&Subject, &[Measurement])) {}
 }
 
 async fn open(dir: &Path) -> (SqliteStore, SqliteWriter) {

@@ -205,13 +205,7 @@ async fn notable_traces_outlive_the_retention_by_age_within_their_share() {
 struct Served;
 
 impl Projection for Served {
-    fn observe(
-        &mut self,
-        _: Watermark,
-        batch: &SpanBatch,
-        _: i64,
-        emit: &mut dyn FnMut(&Subject, &[Measurement]),
-    ) {
+    fn observe(&mut self, _: Watermark, batch: &SpanBatch, _: i64, emit: &mut dyn FnMut(&Subject, &[Measurement])) {
         for span in batch.iter().filter(|span| span.kind() == SpanKind::Server) {
             let subject = Subject::Node(NodeKey::service(batch.service(span.resource())));
             let (at_ns, duration_ns) = (span.end_ns(), span.duration_ns());

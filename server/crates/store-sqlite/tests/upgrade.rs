@@ -32,7 +32,11 @@ async fn a_small_file_of_the_release_before_is_copied_and_then_migrated() {
     let control = dir.path().join("control.db");
     let newest = version(&control).await;
     let mut connection = SqliteConnectOptions::new().filename(&control).connect().await.unwrap();
-    sqlx::raw_sql("DROP TABLE pin; PRAGMA user_version = 2").execute(&mut connection).await.unwrap();
+    let undo = "DROP TABLE pin;
+                DROP TABLE backup;
+                ALTER TABLE erasure DROP COLUMN first_start_ns;
+                PRAGMA user_version = 2";
+    sqlx::raw_sql(undo).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 
     opened_and_closed(dir.path()).await;

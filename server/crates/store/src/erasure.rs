@@ -40,6 +40,8 @@ pub struct EraseReport {
     pub bytes_after: u64,
     /// Damaged blocks: nobody can say what is in them.
     pub unreadable_blocks: u64,
+    /// Begin of the earliest span that went: backups whose newest span came before it do not hold any of them.
+    pub first_start_ns: Option<u64>,
 }
 
 /// An erasure that was asked for.

@@ -4,6 +4,7 @@
 //! changes nothing. Derived data (rollups) follows the committed log by a projector and may lag; reads of spans and events
 //! never do (read-your-writes after an acknowledgement).
 
+pub mod backups;
 pub mod compaction;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -18,6 +19,7 @@ pub mod rollups;
 pub mod spans;
 pub mod storage;
 
+pub use backups::{BackupLog, BackupNote, MOST_BACKUPS};
 pub use compaction::{CompactProgress, Compaction};
 pub use control::{
     AuditEntry, ControlStore, DecisionLog, DecisionQuery, DecisionRow, InsertedPlugin, PluginRow, PluginSetting,

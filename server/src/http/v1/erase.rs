@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use spillway_api as api;
 use spillway_query::Filter;
-use spillway_store::{AuditEntry, EraseExtent, EraseReport, Eraser as _, Erasure, ErasureState};
+use spillway_store::{
+    AuditEntry, BackupLog as _, BackupNote, EraseExtent, EraseReport, Eraser as _, Erasure, ErasureState,
+};
 
 use super::plugins::{Actor, body, json};
 use crate::{app::App, clock, http::error::ApiError};
@@ -32,7 +34,8 @@ pub async fn post(
     let (erasure, now_ns) = (Erasure { filter, extent }, clock::unix_ns());
     if request.dry_run {
         let report = app.store.count_erasable(&erasure).await?;
-        return Ok(Json(wire(None, now_ns, Some(now_ns), &report, String::new())).into_response());
+        let backups = app.store.backups_with(&report).await?;
+        return Ok(Json(wire(None, now_ns, Some(now_ns), &report, String::new(), backups)).into_response());
     }
     // Who and when, not what: that must not be kept.
     let audit = AuditEntry {
@@ -44,7 +47,7 @@ pub async fn post(
     };
     let id = app.store.begin_erasure(&erasure, &audit).await?;
     app.erasures.notify_one();
-    let begun = wire(Some(id), now_ns, None, &EraseReport::default(), String::new());
+    let begun = wire(Some(id), now_ns, None, &EraseReport::default(), String::new(), Vec::new());
     Ok((StatusCode::ACCEPTED, Json(begun)).into_response())
 }
 
@@ -55,7 +58,8 @@ pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<
     let number: u64 = id.parse().map_err(|_| none())?;
     let ErasureState { id, asked_at_ns, done_at_ns, report, failure } =
         app.store.erasure(number).await?.ok_or_else(none)?;
-    Ok(Json(wire(Some(id), asked_at_ns, done_at_ns, &report, failure)))
+    let backups = app.store.backups_with(&report).await?;
+    Ok(Json(wire(Some(id), asked_at_ns, done_at_ns, &report, failure, backups)))
 }
 
 fn wire(
@@ -64,6 +68,7 @@ fn wire(
     done_at_ns: Option<i64>,
     report: &EraseReport,
     failure: String,
+    backups: Vec<BackupNote>,
 ) -> api::Erasure {
     api::Erasure {
         id,
@@ -76,5 +81,13 @@ fn wire(
         bytes_after: report.bytes_after,
         unreadable_blocks: report.unreadable_blocks,
         failure,
+        backups: backups
+            .into_iter()
+            .map(|note| api::BackupMade {
+                path: note.path,
+                made_at: api::Timestamp::from_unix_ns(note.made_at_ns),
+                newest_at: note.newest_ns.map(api::Timestamp::from_unix_ns),
+            })
+            .collect(),
     }
 }

@@ -8,7 +8,7 @@ use spillway_store::{EraseReport, StoreError};
 use sqlx::SqliteConnection;
 
 use super::{
-    Wanted, names,
+    Wanted, earlier, names,
     rewrite::{Rewritten, rewrite},
 };
 use crate::{
@@ -153,6 +153,7 @@ impl OpenFile {
         let mut state = self.segment.state.write().expect("no panic while it was held");
         for block in rewritten {
             let erased = block.erased as u64;
+            step.report.first_start_ns = earlier(step.report.first_start_ns, Some(block.first_start_ns));
             state.totals.spans = state.totals.spans.saturating_sub(erased);
             if block.block <= hidden {
                 state.compacted_spans = state.compacted_spans.saturating_sub(erased);

@@ -91,9 +91,10 @@ pub(super) async fn wanted(inner: &Inner, job: &Job) -> Result<Arc<Wanted>, Stor
 pub(super) async fn add(inner: &Inner, id: u64, report: &EraseReport) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE erasure
-         SET erased_spans = erased_spans + ?, erased_traces = erased_traces + ?, rewritten_blocks = rewritten_blocks + ?,
-             bytes_before = bytes_before + ?, bytes_after = bytes_after + ?, unreadable_blocks = unreadable_blocks + ?
-         WHERE id = ?",
+         SET erased_spans = erased_spans + ?1, erased_traces = erased_traces + ?2, rewritten_blocks = rewritten_blocks + ?3,
+             bytes_before = bytes_before + ?4, bytes_after = bytes_after + ?5, unreadable_blocks = unreadable_blocks + ?6,
+             first_start_ns = MIN(COALESCE(first_start_ns, ?7), COALESCE(?7, first_start_ns))
+         WHERE id = ?8",
     )
     .bind(report.spans as i64)
     .bind(report.traces as i64)
@@ -101,6 +102,7 @@ pub(super) async fn add(inner: &Inner, id: u64, report: &EraseReport) -> Result<
     .bind(report.bytes_before as i64)
     .bind(report.bytes_after as i64)
     .bind(report.unreadable_blocks as i64)
+    .bind(report.first_start_ns.map(|start_ns| i64::try_from(start_ns).unwrap_or(i64::MAX)))
     .bind(id as i64)
     .execute(inner.control.writer.lock().await.statement())
     .await
@@ -149,12 +151,12 @@ pub(super) async fn unfinished(inner: &Inner) -> Result<Option<u64>, StoreError>
 }
 
 /// When it was asked for and done, what went, and why it failed.
-type StateRow = (i64, Option<i64>, i64, i64, i64, i64, i64, i64, String);
+type StateRow = (i64, Option<i64>, i64, i64, i64, i64, i64, i64, Option<i64>, String);
 
 pub(super) async fn state(inner: &Inner, id: u64) -> Result<Option<ErasureState>, StoreError> {
     let row: Option<StateRow> = sqlx::query_as(
         "SELECT asked_at_ns, done_at_ns, erased_spans, erased_traces, rewritten_blocks, bytes_before, bytes_after,
-             unreadable_blocks, failure
+             unreadable_blocks, first_start_ns, failure
          FROM erasure
          WHERE id = ?",
     )
@@ -162,18 +164,21 @@ pub(super) async fn state(inner: &Inner, id: u64) -> Result<Option<ErasureState>
     .fetch_optional(&mut *inner.control.reader().await?)
     .await
     .map_err(inner.control.failed("read an erasure"))?;
-    Ok(row.map(|(asked_at_ns, done_at_ns, spans, traces, blocks, before, after, unreadable, failure)| ErasureState {
-        id,
-        asked_at_ns,
-        done_at_ns,
-        report: EraseReport {
-            spans: spans as u64,
-            traces: traces as u64,
-            blocks: blocks as u64,
-            bytes_before: before as u64,
-            bytes_after: after as u64,
-            unreadable_blocks: unreadable as u64,
-        },
-        failure,
+    Ok(row.map(|(asked_at_ns, done_at_ns, spans, traces, blocks, before, after, unreadable, first, failure)| {
+        ErasureState {
+            id,
+            asked_at_ns,
+            done_at_ns,
+            report: EraseReport {
+                spans: spans as u64,
+                traces: traces as u64,
+                blocks: blocks as u64,
+                bytes_before: before as u64,
+                bytes_after: after as u64,
+                unreadable_blocks: unreadable as u64,
+                first_start_ns: first.map(|start_ns| start_ns as u64),
+            },
+            failure,
+        }
     }))
 }

@@ -27,6 +27,8 @@ pub(super) struct Rewritten {
     pub(super) bytes_before: usize,
     /// Spans that went.
     pub(super) erased: usize,
+    /// Begin of the earliest of them.
+    pub(super) first_start_ns: u64,
     /// Their traces.
     pub(super) traces: Vec<TraceId>,
     /// Operations that no span of the block has any more.
@@ -51,6 +53,8 @@ pub(super) fn rewrite(
         builder.copy_span(&batch, span, &mut copied, &mut distinct);
     }
     let rest = builder.finish();
+    let starts = batch.spans.start_ns.iter().zip(&goes).filter(|(_, goes)| **goes).map(|(start, _)| *start);
+    let first_start_ns = starts.min().unwrap_or_default();
     let mut traces: Vec<TraceId> = (0..batch.len()).filter(|&s| goes[s]).map(|s| batch.spans.trace_id[s]).collect();
     traces.sort_unstable();
     traces.dedup();
@@ -69,6 +73,7 @@ pub(super) fn rewrite(
         data: encoded,
         bytes_before: data.len(),
         erased: batch.len() - rest.len(),
+        first_start_ns,
         traces,
         lost,
     }))
