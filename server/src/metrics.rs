@@ -60,7 +60,7 @@ pub struct Metrics {
     pub connections_refused: AtomicU64,
     /// Connections that are open.
     pub connections: AtomicI64,
-    /// Batches that the live map had to leave out because it could not keep up; they are stored all the same.
+    /// Events and enforcers' reports that the live map had to leave out because it could not keep up; events are stored all the same.
     pub live_missed: AtomicU64,
     redacted: Mutex<BTreeMap<String, u64>>,
 }
@@ -194,7 +194,7 @@ impl Metrics {
         family(
             "spillway_live_missed_total",
             "counter",
-            "Batches that the live map had to leave out under load.",
+            "Messages (events of a request, reports of enforcers) that the live map had to leave out under load.",
             &plain(self.live_missed.load(Relaxed)),
         );
         for (name, help, value) in gauges {

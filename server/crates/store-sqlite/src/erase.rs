@@ -209,6 +209,7 @@ async fn run(inner: &Inner, job: &job::Job) -> Result<(), StoreError> {
     for segment in compacted.into_iter().rev() {
         erase_from(inner, job.id, &segment, &wanted, &mut traces).await?;
     }
+    inner.unpacked.clear();
     sweep(inner).await
 }
 

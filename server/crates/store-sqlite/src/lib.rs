@@ -37,6 +37,7 @@ mod storage;
 mod store;
 mod tail;
 mod trace;
+mod unpacked;
 mod writer;
 
 pub use filesystem::NetworkFilesystem;

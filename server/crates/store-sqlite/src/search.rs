@@ -55,6 +55,7 @@ pub(crate) async fn search(inner: &Inner, query: &TraceQuery) -> Result<TracePag
         outlines: Outlines::default(),
         candidates: BTreeMap::new(),
         newest: FxHashMap::default(),
+        pruned: None,
         page: TracePage { traces: Vec::new(), next: None, blocks_read: 0, blocks_skipped: 0, complete: true },
     };
     search.run().await?;
@@ -90,6 +91,8 @@ struct Search<'a> {
     candidates: BTreeMap<Reverse<Place>, ()>,
     /// The newest matching start of each of them, and of those that are settled (`None`).
     newest: FxHashMap<TraceId, Option<u64>>,
+    /// The newest candidate that was let go of because the page could not hold it.
+    pruned: Option<Place>,
     page: TracePage,
 }
 
@@ -98,6 +101,7 @@ impl Search<'_> {
         let mut last: Option<Place> = None;
         // A page that ends early must have got somewhere: put a trace on it, or gone below where it began.
         let mut ceiling = self.filter.cursor_start();
+        let mut lowest = None;
         loop {
             let horizon = self.horizon().await?;
             ceiling = ceiling.or(horizon);
@@ -105,6 +109,12 @@ impl Search<'_> {
                 if self.is_late() && last.is_some() {
                     return self.stop(last);
                 }
+                // Candidates that damage keeps from the page had pushed others off it: those come before this one, on the next page.
+                if self.pruned.is_some_and(|pruned| place < pruned) {
+                    self.page.next = lowest.map(|lowest| self.cursor(lowest));
+                    return Ok(());
+                }
+                lowest = Some(place);
                 if let Some(found) = self.look_at(place).await? {
                     if self.page.traces.len() == self.limit {
                         self.page.next = last.map(|last| self.cursor(last));
@@ -114,7 +124,10 @@ impl Search<'_> {
                     last = Some(place);
                 }
             }
-            let Some(horizon) = horizon else { return Ok(()) };
+            let Some(horizon) = horizon else {
+                self.page.next = lowest.filter(|_| self.pruned.is_some()).map(|lowest| self.cursor(lowest));
+                return Ok(());
+            };
             if self.is_late() && (last.is_some() || ceiling.is_some_and(|ceiling| horizon < ceiling)) {
                 return self.stop(last.or(Some((horizon, TraceId([0xff; 16])))));
             }
@@ -188,8 +201,9 @@ impl Search<'_> {
     /// On a first page no candidate falls away, so those past the page and the one that says whether there is more never get on it.
     fn prune(&mut self) {
         while self.filter.is_first_page() && self.candidates.len() > self.limit + 1 {
-            if let Some((Reverse((_, trace)), ())) = self.candidates.pop_last() {
-                self.newest.remove(&trace);
+            if let Some((Reverse(place), ())) = self.candidates.pop_last() {
+                self.newest.remove(&place.1);
+                self.pruned = self.pruned.max(Some(place));
             }
         }
     }

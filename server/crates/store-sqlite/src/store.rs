@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     OpenOptions, catalogue::Catalogue, compact::Compactor, connect::WriterConnection, error, gate::Gate,
-    rollups::Rollups, tail::Tail, writer::Active,
+    rollups::Rollups, tail::Tail, unpacked::Unpacked, writer::Active,
 };
 
 /// Blocks are decoded on threads for blocking work; more at a time than this only takes the processor from ingest.
@@ -57,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) decoders: Semaphore,
     pub(crate) rollups: Rollups,
     pub(crate) tail: Tail,
+    pub(crate) unpacked: Arc<Unpacked>,
     pub(crate) options: OpenOptions,
     /// The file of the log that takes commits. Held across awaits on purpose, for one commit, and while compaction deletes the file.
     pub(crate) active: Mutex<Option<Active>>,
@@ -95,6 +96,7 @@ impl Inner {
             decoders: Semaphore::new(DECODERS),
             rollups: Rollups::default(),
             tail: Tail::default(),
+            unpacked: Arc::default(),
             _lock: lock,
         }
     }

@@ -10,11 +10,12 @@ use spillway_model::{
 use spillway_store::StoreError;
 
 use crate::{
-    block::{BlockReader, trace_hash},
+    block::{BlockError, BlockReader, trace_hash},
     catalogue::Part,
     error,
-    segment::Segment,
+    segment::{FileName, Segment},
     store::Inner,
+    unpacked::{Unpacked, Version},
 };
 
 /// Blocks in memory at a time: a sender that gives all spans one trace id must not make one read take all memory.
@@ -29,17 +30,17 @@ pub(crate) async fn read(inner: &Inner, id: TraceId) -> Result<Option<SpanBatch>
 
 /// Those of its spans that are in these parts.
 pub(crate) async fn read_parts(inner: &Inner, id: TraceId, parts: Vec<Part>) -> Result<Option<SpanBatch>, StoreError> {
-    let mut collector = Collector::new(id);
+    let mut collector = Collector::new(id, Arc::clone(&inner.unpacked));
     for part in parts {
         let Some(mut blocks) = error::left_out(part.segment.blocks_with(trace_hash(id)).await)? else { continue };
         blocks.retain(|&block| part.contains(block));
         for blocks in blocks.chunks(BLOCKS_AT_A_TIME) {
             let Some(Some(data)) = error::left_out(read_blocks(&part.segment, blocks).await)? else { break };
-            let file = part.segment.file();
+            let segment = Arc::clone(&part.segment);
             collector = inner
                 .decode(move || {
                     for (block, data) in &data {
-                        collector.take(&file, *block, data);
+                        collector.take(&segment, *block, data);
                     }
                     Ok(collector)
                 })
@@ -67,30 +68,42 @@ async fn read_blocks(segment: &Arc<Segment>, blocks: &[u64]) -> Result<Option<Ve
 /// Picks the spans of one trace out of blocks.
 struct Collector {
     id: TraceId,
+    unpacked: Arc<Unpacked>,
     found: SpanBatchBuilder,
     distinct: Distinct,
     seen: FxHashSet<(SpanId, SpanKind)>,
 }
 
 impl Collector {
-    fn new(id: TraceId) -> Self {
-        Self { id, found: SpanBatchBuilder::new(), distinct: Distinct::default(), seen: FxHashSet::default() }
+    fn new(id: TraceId, unpacked: Arc<Unpacked>) -> Self {
+        let (found, distinct, seen) = (SpanBatchBuilder::new(), Distinct::default(), FxHashSet::default());
+        Self { id, unpacked, found, distinct, seen }
     }
 
     /// A block that does not decode is named in the log, and the others are served.
-    fn take(&mut self, file: &str, block: u64, data: &[u8]) {
-        if let Err(error) = self.try_take(data).map_err(error::corrupt(format!("block {block} of {file}"))) {
+    fn take(&mut self, segment: &Segment, block: u64, data: &[u8]) {
+        if let Err(error) = self.try_take(segment.name, block, data) {
+            let file = segment.file();
+            let error = error::corrupt(format!("block {block} of {file}"))(error);
             tracing::error!(segment.file = file, block, "a block is left out: {error}");
         }
     }
 
-    fn try_take(&mut self, data: &[u8]) -> Result<(), crate::block::BlockError> {
-        let reader = BlockReader::open(data)?;
-        let head = reader.head()?;
-        if !head.traces.contains(&self.id) {
-            return Ok(());
-        }
-        let batch = reader.batch_with(head)?;
+    fn try_take(&mut self, file: FileName, block: u64, data: &[u8]) -> Result<(), BlockError> {
+        let version = Version::of(file, block, data);
+        let batch = match self.unpacked.get(version) {
+            Some(batch) => batch,
+            None => {
+                let reader = BlockReader::open(data)?;
+                let head = reader.head()?;
+                if !head.traces.contains(&self.id) {
+                    return Ok(());
+                }
+                let batch = Arc::new(reader.batch_with(head)?);
+                self.unpacked.put(version, &batch);
+                batch
+            }
+        };
         let mut copied = Copied::default();
         for span in 0..batch.len() {
             let mine = batch.spans.trace_id[span] == self.id && self.found.span_count() < MOST_SPANS;

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs::File,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -120,5 +121,35 @@ async fn a_compacted_file_that_was_cut_off_takes_no_other_with_it() {
         assert_the_rest_works(&store, &mut writer, &[&traces[0], &traces[1]]).await;
         let (by_id, _) = found(&store, &damaged).await;
         assert!(by_id < damaged.len(), "file {number} cut to {kept} pages");
+    }
+}
+
+/// The files of a closed store.
+fn copied(from: &Path, to: &Path) {
+    for folder in ["", "fresh", "segments"] {
+        std::fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in std::fs::read_dir(from.join(folder)).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|extension| extension == "db") {
+                std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zeroed_pages_of_a_compacted_file_take_no_other_file_with_them() {
+    let sound = tempfile::tempdir().unwrap();
+    let traces = three_files(sound.path()).await;
+    let pages = std::fs::metadata(file(sound.path(), 2)).unwrap().len() / PAGE as u64;
+    // The schema; roots of blocks, of their order by start, of the trace index, of the filters and of the digests; a page of spans.
+    for page in [0, 1, 2, 7, 9, 12, pages / 2] {
+        let dir = tempfile::tempdir().unwrap();
+        copied(sound.path(), dir.path());
+        let broken = File::options().write(true).open(file(dir.path(), 2)).unwrap();
+        broken.write_all_at(&[0; PAGE], page * PAGE as u64).unwrap();
+
+        let (store, mut writer) = SqliteStore::open(dir.path(), options()).await.unwrap();
+
+        assert_the_rest_works(&store, &mut writer, &[&traces[0], &traces[2]]).await;
     }
 }

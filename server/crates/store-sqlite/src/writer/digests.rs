@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashSet;
 use spillway_store::{RequestDigest, StoreError};
 
-use crate::{catalogue::Catalogue, segment::Kind};
+use crate::{catalogue::Catalogue, error, segment::Kind};
 
 /// Senders retry for some five minutes; a digest is known for at least ten.
 pub(crate) const KEPT_NS: i64 = 15 * 60 * 1_000_000_000;
@@ -51,12 +51,11 @@ impl Digests {
                 Kind::Fresh => FRESH,
                 Kind::Compacted => COMPACTED,
             };
-            let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(statement)
-                .bind(from)
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(segment.failed("read the digests"))?;
-            for (received_at_ns, bytes) in rows {
+            let rows: Result<Vec<(i64, Vec<u8>)>, _> =
+                sqlx::query_as(statement).bind(from).fetch_all(&mut *connection).await;
+            // Where a page of it is damaged, a request that is sent again is stored again: better than no start. Readers see its spans once.
+            let rows = error::left_out(rows.map_err(segment.failed("read the digests")))?;
+            for (received_at_ns, bytes) in rows.unwrap_or_default() {
                 for digest in bytes.as_chunks::<32>().0 {
                     digests.insert(RequestDigest(*digest), received_at_ns);
                 }
