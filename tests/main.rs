@@ -15,3 +15,4 @@ mod operator;
 mod sdk;
 mod service;
 mod storage;
+mod webhooks;

@@ -42,7 +42,7 @@ fn otlp(routes: Routes, app: &App) -> Routes {
 
 fn ingest(routes: Routes, app: &App) -> Routes {
     let webhook_doc = Doc::new(
-        "Store a health or breaker event, or an array of up to 1,000 (one transaction); repeats by id change nothing",
+        "Store an event of health, a breaker, a limit or a change, or an array of up to 1,000 (one transaction); repeats by id change nothing",
     )
     .takes::<api::Event>()
     .returns::<api::WebhookAnswer>()
@@ -72,8 +72,8 @@ fn telemetry(routes: Routes, app: &App) -> Routes {
     let erase = Doc::new("Erase spans for good: noted durably, then done in the background, also by the next process; a dry run answers 200")
         .takes::<api::EraseRequest>()
         .returns_status::<api::Erasure>(StatusCode::ACCEPTED);
-    let events = Doc::new("Health and breaker events, newest first")
-        .query("kind", "breaker or health")
+    let events = Doc::new("Events of health, breakers, limits and changes, newest first")
+        .query("kind", "breaker, health, limit or change")
         .query("service", "service.name")
         .query("from", "RFC 3339")
         .query("to", "RFC 3339")

@@ -1,4 +1,4 @@
-//! `POST /webhooks/spillway`: health and breaker events in the native form.
+//! `POST /webhooks/spillway`: events of health, breakers, limits and changes in the native form.
 
 use axum::{
     Json,

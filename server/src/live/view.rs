@@ -140,6 +140,9 @@ fn breaker_state(state: SeenBreakerState) -> api::BreakerState {
         SeenBreakerState::Closed => api::BreakerState::Closed,
         SeenBreakerState::HalfOpen => api::BreakerState::HalfOpen,
         SeenBreakerState::Open => api::BreakerState::Open,
+        SeenBreakerState::ForcedOpen => api::BreakerState::ForcedOpen,
+        SeenBreakerState::Disabled => api::BreakerState::Disabled,
+        SeenBreakerState::MetricsOnly => api::BreakerState::MetricsOnly,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The map as a table of its edges: the same numbers, for reading aloud, for searching, and for screens without a canvas.
 
 use crate::markup::{IntoMarkup as _, Markup, view};
-use spillway_api::{BreakerState, Edge, Topology};
+use spillway_api::{Edge, Topology};
 use spillway_view::{format, order, selection::Selection, words};
 
 use super::{icon, states};
@@ -66,10 +66,7 @@ fn edge_row(row: RowOf, address: Address) -> Markup {
         view! { <button type="button" class="link" on:click=select>{name}</button> }
     };
     let breaker = edge.breaker.as_ref().map(|breaker| {
-        let words = match breaker.state {
-            BreakerState::Open => format!("open {} of {}", breaker.open, breaker.total),
-            state => words::breaker(state).to_owned(),
-        };
+        let words = words::breakers(breaker);
         view! { {icon::breaker(breaker.state, false)} " " {words} }
     });
     let name = format!("{source} → {target}");

@@ -2,7 +2,7 @@
 
 use crate::markup::{Markup, view};
 use leptos::prelude::*;
-use spillway_api::{BreakerState, Edge, Event, EventList, HealthStatus, Timestamp};
+use spillway_api::{Edge, Event, EventList, HealthStatus, Timestamp};
 use spillway_view::{
     breakers::{self, Matrix},
     order,
@@ -142,10 +142,7 @@ fn cell(edge: &Edge, address: Address) -> Markup {
     let Some(breaker) = &edge.breaker else { return view! { <td></td> } };
     let key = Selection::Edge(edge.key());
     let select = move |_| address.change(Step::Push, |query| Selection::set(Some(&key), query));
-    let words = match breaker.state {
-        BreakerState::Open => format!("open {} of {}", breaker.open, breaker.total),
-        state => words::breaker(state).to_owned(),
-    };
+    let words = words::breakers(breaker);
     // More instances than fit are told by the words.
     let glyphs =
         breaker.instances.iter().take(12).map(|instance| icon::breaker(instance.state, false)).collect::<Vec<_>>();

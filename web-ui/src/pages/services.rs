@@ -2,7 +2,7 @@
 
 use crate::markup::{IntoMarkup as _, Markup, choose, each, view};
 use leptos::prelude::*;
-use spillway_api::{BreakerState, Node, NodeKind};
+use spillway_api::{Node, NodeKind};
 use spillway_view::{
     format, incident,
     query::Query,
@@ -105,8 +105,7 @@ fn service_row(
                 .edges
                 .iter()
                 .filter(|edge| {
-                    edge.target == id
-                        && edge.breaker.as_ref().is_some_and(|breaker| breaker.state == BreakerState::Open)
+                    edge.target == id && edge.breaker.as_ref().is_some_and(|breaker| breaker.state.refuses())
                 })
                 .count()
         });

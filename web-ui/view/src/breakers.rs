@@ -55,10 +55,10 @@ pub fn matrix(topology: &Topology) -> Matrix {
 /// Open first.
 pub const fn rank(state: BreakerState) -> u8 {
     match state {
-        BreakerState::Open => 0,
+        BreakerState::Open | BreakerState::ForcedOpen => 0,
         BreakerState::HalfOpen => 1,
         BreakerState::Unknown => 2,
-        BreakerState::Closed => 3,
+        BreakerState::Closed | BreakerState::Disabled | BreakerState::MetricsOnly => 3,
     }
 }
 

@@ -3,7 +3,7 @@
 //! The callee at the end of a chain of failing calls is the probable origin: its callers fail because it does. Where
 //! several chains end, the one that fails the most calls a second is told and the others are counted.
 
-use spillway_api::{BreakerState, Edge, Node, NodeKind, SeriesPoint, ServiceHealth, Timestamp, Topology};
+use spillway_api::{Edge, Node, NodeKind, SeriesPoint, ServiceHealth, Timestamp, Topology};
 
 use crate::{
     format,
@@ -41,7 +41,7 @@ struct Origin<'a> {
 }
 
 fn open_breaker(edge: &Edge) -> bool {
-    edge.breaker.as_ref().is_some_and(|breaker| breaker.state == BreakerState::Open)
+    edge.breaker.as_ref().is_some_and(|breaker| breaker.state.refuses())
 }
 
 fn sick(edge: &Edge) -> bool {
@@ -116,7 +116,7 @@ fn of_edge(topology: &Topology, edge: &Edge, origins: &[Origin<'_>]) -> Incident
         origin: if callee.is_some() { Selection::Node(edge.target.clone()) } else { Selection::Edge(edge.key()) },
         service: service.map_or_else(String::new, |node| node.name.clone()),
         environment: service.map_or_else(String::new, |node| node.environment.clone()),
-        since: edge.breaker.as_ref().filter(|breaker| breaker.state == BreakerState::Open).map(|breaker| breaker.since),
+        since: edge.breaker.as_ref().filter(|breaker| breaker.state.refuses()).map(|breaker| breaker.since),
     }
 }
 

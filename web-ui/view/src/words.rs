@@ -1,8 +1,8 @@
 //! One word and one wire name for each state, so that tables, panels and the map speak alike.
 
 use spillway_api::{
-    BreakerState, Criticality, DecisionState, DemoFault, HealthStatus, NodeKind, PluginMode, Protocol, ServiceHealth,
-    SpanKind, SpanStatus,
+    Breaker, BreakerState, Criticality, DecisionState, DemoFault, HealthStatus, NodeKind, PluginMode, Protocol,
+    ServiceHealth, SpanKind, SpanStatus,
 };
 
 /// `healthy`, `degraded`, `failing`, `unknown`: the word and the `data-state` token.
@@ -31,6 +31,9 @@ pub const fn breaker(state: BreakerState) -> &'static str {
         BreakerState::Closed => "closed",
         BreakerState::HalfOpen => "half-open",
         BreakerState::Open => "open",
+        BreakerState::ForcedOpen => "forced open",
+        BreakerState::Disabled => "disabled",
+        BreakerState::MetricsOnly => "metrics only",
         BreakerState::Unknown => "unknown",
     }
 }
@@ -39,8 +42,17 @@ pub const fn breaker(state: BreakerState) -> &'static str {
 pub const fn breaker_token(state: BreakerState) -> &'static str {
     match state {
         BreakerState::HalfOpen => "half_open",
+        // They look like what they do; the word says the rest.
+        BreakerState::ForcedOpen => "open",
+        BreakerState::Disabled | BreakerState::MetricsOnly => "closed",
         other => breaker(other),
     }
+}
+
+/// "open 2 of 5", or the state alone.
+pub fn breakers(merged: &Breaker) -> String {
+    let word = breaker(merged.state);
+    if merged.state.refuses() { format!("{word} {} of {}", merged.open, merged.total) } else { word.to_owned() }
 }
 
 /// What an instance says of itself.

@@ -1,4 +1,4 @@
-//! Health and breaker events: what services post to `/webhooks/spillway`, and how they are read back.
+//! Events of health, breakers, limits and changes: what services post to `/webhooks/spillway`, and how they are read back.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,21 @@ pub enum BreakerState {
     HalfOpen,
     /// Calls are refused.
     Open,
+    /// Calls are refused because somebody said so.
+    ForcedOpen,
+    /// Calls pass because somebody switched it off.
+    Disabled,
+    /// Calls pass, and it counts what it would have done.
+    MetricsOnly,
     /// No fresh report. Not accepted in an event.
     Unknown,
+}
+
+impl BreakerState {
+    /// Whether calls are refused.
+    pub const fn refuses(self) -> bool {
+        matches!(self, Self::Open | Self::ForcedOpen)
+    }
 }
 
 /// What an instance says of itself.
@@ -88,6 +101,117 @@ pub struct HealthEvent {
     pub detail: String,
 }
 
+/// What holds calls back before they are made, besides a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// So many at a time.
+    Bulkhead,
+    /// So many in a while.
+    RateLimiter,
+}
+
+/// Whether a bulkhead or limiter lets the next call through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LimitState {
+    /// It does.
+    Free,
+    /// It does not: the call waits or is refused.
+    Exhausted,
+}
+
+/// A bulkhead or rate limiter filled up, has room again, or repeats its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LimitEvent {
+    /// Chosen by the sender; the same id again changes nothing, with other content it is refused (409).
+    pub id: String,
+    /// `deployment.environment.name`.
+    #[serde(default)]
+    pub environment: String,
+    /// `service.namespace`.
+    #[serde(default)]
+    pub namespace: String,
+    /// `service.name`.
+    pub service: String,
+    /// `service.instance.id`.
+    #[serde(default)]
+    pub instance: String,
+    /// Which sort.
+    pub guard: Guard,
+    /// Whom it guards calls to; empty when it guards the service itself.
+    #[serde(default)]
+    pub target: String,
+    /// Its own name; the target's when left out.
+    #[serde(default)]
+    pub name: String,
+    /// Whether it has room.
+    pub state: LimitState,
+    /// Calls in it now, or made in the present period.
+    #[serde(default)]
+    pub in_use: Option<u32>,
+    /// How many it lets in.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// Calls that wait for room.
+    #[serde(default)]
+    pub waiting: Option<u32>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What somebody changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// Another version runs.
+    Deploy,
+    /// Other settings.
+    Config,
+    /// A feature flag.
+    Flag,
+    /// More or fewer instances, or other ones.
+    Scale,
+}
+
+/// Something about a service was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeEvent {
+    /// Chosen by the sender; the same id again changes nothing, with other content it is refused (409).
+    pub id: String,
+    /// `deployment.environment.name`.
+    #[serde(default)]
+    pub environment: String,
+    /// `service.namespace`.
+    #[serde(default)]
+    pub namespace: String,
+    /// `service.name`.
+    pub service: String,
+    /// `service.instance.id`.
+    #[serde(default)]
+    pub instance: String,
+    /// What.
+    pub change: ChangeKind,
+    /// The version that runs now.
+    #[serde(default)]
+    pub version: String,
+    /// What was done, for a person.
+    #[serde(default)]
+    pub title: String,
+    /// Where more about it stands: `http` or `https`.
+    #[serde(default)]
+    pub url: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// One event of the native webhook; a request carries one or an array of up to 1,000 (one transaction).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -97,6 +221,10 @@ pub enum Event {
     Breaker(BreakerEvent),
     /// An instance's health.
     Health(HealthEvent),
+    /// A bulkhead or rate limiter.
+    Limit(LimitEvent),
+    /// Something was changed.
+    Change(ChangeEvent),
 }
 
 /// The answer to a stored webhook.

@@ -27,7 +27,10 @@ pub use decision::{Contribution, DecisionList, DecisionRecord, DecisionState};
 pub use demo::{DemoDependency, DemoFault, DemoState, DemoSwitch};
 pub use directive::{Action, Author, Directive, DirectiveSet, IgnoredDirective, Match, OnExpiry, ReadDirectives};
 pub use erasure::{BackupMade, EraseRequest, Erasure};
-pub use event::{BreakerEvent, BreakerState, Event, EventList, EventRecord, HealthEvent, HealthStatus, WebhookAnswer};
+pub use event::{
+    BreakerEvent, BreakerState, ChangeEvent, ChangeKind, Event, EventList, EventRecord, Guard, HealthEvent,
+    HealthStatus, LimitEvent, LimitState, WebhookAnswer,
+};
 pub use imported::Imported;
 pub use level::{COHORTS, Criticality, LEVELS, cohort, level};
 pub use pin::{Pin, PinList, PinNote};

@@ -109,6 +109,10 @@ impl Redactor {
             match &mut event.body {
                 EventBody::Breaker { target, name, state: _ } => [target, name].into_iter().for_each(&mut redact),
                 EventBody::Health { status: _, detail } => redact(detail),
+                EventBody::Limit { target, name, .. } => [target, name].into_iter().for_each(&mut redact),
+                EventBody::Change { change: _, version, title, url } => {
+                    [version, title, url].into_iter().for_each(&mut redact);
+                }
             }
         }
     }

@@ -1,24 +1,18 @@
-//! The log of health and breaker events.
+//! The log of events.
 
 use rustc_hash::FxHashMap;
-use spillway_model::{
-    event::{BreakerState, Event, EventBody, HealthStatus},
-    identity::ServiceKey,
-};
+use spillway_model::{event::StateOf, identity::ServiceKey};
 use spillway_store::{EventKind, EventLog, EventPage, EventQuery, LatestStates, StoreError, StoredEvent};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+pub(crate) mod row;
 
 use crate::SqliteStore;
+use row::columns;
 
 const MOST_EVENTS: u32 = 1_000;
 /// Events that `latest_states` holds in memory at a time.
 const STATES_AT_A_TIME: i64 = 4_096;
-
-macro_rules! columns {
-    () => {
-        "seq, received_at_ns, at_ns, id, kind, environment, namespace, service, instance, target, name, state, detail"
-    };
-}
 
 /// Indexes: event_by_service and event_by_target, each read backwards until the page is full.
 pub(crate) const PAGE_OF_SERVICE: &str = concat!(
@@ -34,7 +28,7 @@ pub(crate) const PAGE_OF_SERVICE: &str = concat!(
          UNION
          SELECT seq FROM (
              SELECT seq FROM event INDEXED BY event_by_target
-             WHERE target = ?1 AND kind = 0 AND seq < ?2 AND (?3 IS NULL OR kind = ?3) AND at_ns >= ?4 AND at_ns <= ?5
+             WHERE target = ?1 AND kind IN (0, 2) AND seq < ?2 AND (?3 IS NULL OR kind = ?3) AND at_ns >= ?4 AND at_ns <= ?5
              ORDER BY seq DESC
              LIMIT ?6))
      ORDER BY seq DESC
@@ -47,6 +41,16 @@ pub(crate) const PAGE_OF_TIME: &str = concat!(
     columns!(),
     " FROM event INDEXED BY event_by_time
      WHERE ?1 IS NULL AND seq < ?2 AND (?3 IS NULL OR kind = ?3) AND at_ns >= ?4 AND at_ns <= ?5
+     ORDER BY seq DESC
+     LIMIT ?6"
+);
+
+/// Index: event_by_change; those of the range are sorted.
+pub(crate) const PAGE_OF_CHANGES: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM event INDEXED BY event_by_change
+     WHERE kind = 3 AND (?1 IS NULL OR service = ?1) AND seq < ?2 AND (?3 IS NULL OR kind = ?3) AND at_ns >= ?4 AND at_ns <= ?5
      ORDER BY seq DESC
      LIMIT ?6"
 );
@@ -79,6 +83,7 @@ impl EventLog for SqliteStore {
             return Ok(EventPage { events: Vec::new(), next: None });
         };
         let statement = match query {
+            EventQuery { kind: Some(EventKind::Change), .. } => PAGE_OF_CHANGES,
             EventQuery { service: Some(_), .. } => PAGE_OF_SERVICE,
             EventQuery { from_ns: None, to_ns: None, .. } => PAGE_OF_ALL,
             _ => PAGE_OF_TIME,
@@ -87,10 +92,7 @@ impl EventLog for SqliteStore {
         let rows = sqlx::query(statement)
             .bind(query.service.as_deref())
             .bind(query.before_seq.map_or(i64::MAX, |seq| i64::try_from(seq).unwrap_or(i64::MAX)))
-            .bind(query.kind.map(|kind| match kind {
-                EventKind::Breaker => 0,
-                EventKind::Health => 1,
-            }))
+            .bind(query.kind.map(row::kind))
             .bind(query.from_ns.unwrap_or(i64::MIN))
             .bind(last_ns)
             // One more says whether the log goes on.
@@ -148,45 +150,18 @@ impl SqliteStore {
             what: format!("an event in {}", self.inner.history.path.display()),
             why,
         };
-        read_event(row)
+        row::read(row)
             .map_err(|error| corrupt(error.to_string()))?
-            .ok_or_else(|| corrupt("it has an unknown kind or state".into()))
+            .ok_or_else(|| corrupt("it has an unknown kind, state or guard".into()))
     }
 }
 
-/// `Ok(None)` when kind or state is not one of ours.
-fn read_event(row: &SqliteRow) -> Result<Option<StoredEvent>, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column);
-    let (kind, state): (i64, i64) = (row.try_get(4)?, row.try_get(11)?);
-    let body = match (kind, breaker_state(state), health_status(state)) {
-        (0, Some(state), _) => EventBody::Breaker { target: text(9)?.into(), name: text(10)?.into(), state },
-        (1, _, Some(status)) => EventBody::Health { status, detail: text(12)?.into() },
-        _ => return Ok(None),
-    };
-    let event = Event {
-        id: text(3)?.into(),
-        service: ServiceKey::new(text(5)?, text(6)?, text(7)?),
-        instance: text(8)?.into(),
-        at_ns: row.try_get(2)?,
-        body,
-    };
-    Ok(Some(StoredEvent { seq: row.try_get::<i64, _>(0)? as u64, received_at_ns: row.try_get(1)?, event }))
-}
-
-fn breaker_state(number: i64) -> Option<BreakerState> {
-    [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open].into_iter().find(|state| *state as i64 == number)
-}
-
-fn health_status(number: i64) -> Option<HealthStatus> {
-    [HealthStatus::Up, HealthStatus::Degraded, HealthStatus::Down].into_iter().find(|status| *status as i64 == number)
-}
-
-/// What has a state: a breaker by target and name, or the health of an instance.
+/// What has a state, and where.
 #[derive(PartialEq, Eq, Hash)]
 struct Owner {
     service: ServiceKey,
     instance: std::sync::Arc<str>,
-    breaker: Option<(std::sync::Arc<str>, std::sync::Arc<str>)>,
+    state_of: StateOf,
 }
 
 /// Folds events in their order to the newest of each owner.
@@ -198,13 +173,10 @@ struct States {
 
 impl States {
     fn observe(&mut self, event: StoredEvent) {
-        let breaker = match &event.event.body {
-            EventBody::Breaker { target, name, .. } => Some((target.clone(), name.clone())),
-            EventBody::Health { .. } => None,
-        };
-        let owner = Owner { service: event.event.service.clone(), instance: event.event.instance.clone(), breaker };
+        let Some(state_of) = event.event.body.state_of() else { return };
+        let owner = Owner { service: event.event.service.clone(), instance: event.event.instance.clone(), state_of };
         match self.by_owner.get_mut(&owner) {
-            Some((_, newest)) if goes_on(&newest.event.body, &event.event.body) => *newest = event,
+            Some((_, newest)) if event.event.body.goes_on(&newest.event.body) => *newest = event,
             Some(both) => *both = (event.clone(), event),
             None => {
                 self.by_owner.insert(owner, (event.clone(), event));
@@ -215,7 +187,7 @@ impl States {
     fn finish(self) -> LatestStates {
         let mut events: Vec<StoredEvent> = Vec::with_capacity(self.by_owner.len() * 2);
         for (owner, (began, newest)) in self.by_owner {
-            if owner.breaker.is_some() && began.seq != newest.seq {
+            if owner.state_of != StateOf::Health && began.seq != newest.seq {
                 events.push(began);
             }
             events.push(newest);
@@ -223,9 +195,4 @@ impl States {
         events.sort_unstable_by_key(|event| (event.event.at_ns, event.seq));
         LatestStates { events: events.into_iter().map(|event| event.event).collect() }
     }
-}
-
-/// Whether a breaker's state stays the same. Health has no begin of its own to keep.
-fn goes_on(before: &EventBody, after: &EventBody) -> bool {
-    matches!((before, after), (EventBody::Breaker { state: before, .. }, EventBody::Breaker { state: after, .. }) if before == after)
 }

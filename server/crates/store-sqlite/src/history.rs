@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use spillway_store::StoreError;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     SqliteStore, connect, error,
+    events::row::{BodyColumns, columns},
     rollups::{
         self, Floors,
         transfer::{self, NewSum},
@@ -41,7 +42,7 @@ pub enum HistoryLine {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         callee: Option<SumLine>,
     },
-    /// A health or breaker event.
+    /// An event.
     Event {
         received_at_ns: i64,
         at_ns: i64,
@@ -55,6 +56,20 @@ pub enum HistoryLine {
         name: String,
         state: i64,
         detail: String,
+        /// Of a limit, as the three after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guard: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_use: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waiting: Option<u32>,
+        /// Of a change, as the one after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
     },
     /// A decision, its body as the control plane wrote it.
     Decision { id: String, began_at_ns: i64, renewed_at_ns: i64, ended: bool, service: String, body: String },
@@ -106,8 +121,12 @@ impl HistoryLine {
             Self::Rollup { .. } if line.sum().is_none() => {
                 Err("a rollup of an unknown bucket, node or protocol".into())
             }
-            Self::Event { kind, state, .. } if !(0..=1).contains(kind) || !(0..=2).contains(state) => {
-                Err("an event of an unknown kind or state".into())
+            Self::Event { kind, state, guard, .. }
+                if BodyColumns { kind: *kind, state: *state, guard: *guard, ..BodyColumns::default() }
+                    .body()
+                    .is_none() =>
+            {
+                Err("an event of an unknown kind, state or guard".into())
             }
             _ => Ok(line),
         }
@@ -162,54 +181,44 @@ pub async fn export(
     Ok(lines)
 }
 
-type EventRow = (i64, i64, i64, String, i64, String, String, String, String, String, String, i64, String);
-
 /// Primary key.
 async fn events(connection: &mut SqliteConnection, after: i64) -> Result<Vec<(i64, HistoryLine)>, sqlx::Error> {
-    let rows: Vec<EventRow> = sqlx::query_as(
-        "SELECT seq, received_at_ns, at_ns, id, kind, environment, namespace, service, instance, target, name, state, detail
-         FROM event
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM event
          WHERE seq > ?
          ORDER BY seq
-         LIMIT ?",
-    )
+         LIMIT ?"
+    ))
     .bind(after)
     .bind(ROWS)
     .fetch_all(connection)
     .await?;
-    let line = |row: EventRow| {
-        let (
-            seq,
-            received_at_ns,
-            at_ns,
-            id,
-            kind,
-            environment,
-            namespace,
-            service,
-            instance,
-            target,
-            name,
-            state,
-            detail,
-        ) = row;
-        let line = HistoryLine::Event {
-            received_at_ns,
-            at_ns,
-            id,
-            kind,
-            environment,
-            namespace,
-            service,
-            instance,
-            target,
-            name,
-            state,
-            detail,
-        };
-        (seq, line)
-    };
-    Ok(rows.into_iter().map(line).collect())
+    rows.iter().map(|row| Ok((row.try_get(0)?, event_line(row)?))).collect()
+}
+
+fn event_line(row: &SqliteRow) -> Result<HistoryLine, sqlx::Error> {
+    Ok(HistoryLine::Event {
+        received_at_ns: row.try_get(1)?,
+        at_ns: row.try_get(2)?,
+        id: row.try_get(3)?,
+        kind: row.try_get(4)?,
+        environment: row.try_get(5)?,
+        namespace: row.try_get(6)?,
+        service: row.try_get(7)?,
+        instance: row.try_get(8)?,
+        target: row.try_get(9)?,
+        name: row.try_get(10)?,
+        state: row.try_get(11)?,
+        detail: row.try_get(12)?,
+        guard: row.try_get(13)?,
+        in_use: row.try_get(14)?,
+        room: row.try_get(15)?,
+        waiting: row.try_get(16)?,
+        version: row.try_get(17)?,
+        url: row.try_get(18)?,
+    })
 }
 
 type DecisionRow = (String, i64, i64, bool, String, Vec<u8>);
@@ -289,17 +298,25 @@ async fn insert_event(tx: &mut SqliteConnection, line: &HistoryLine) -> Result<b
         name,
         state,
         detail,
+        guard,
+        in_use,
+        room,
+        waiting,
+        version,
+        url,
     } = line
     else {
         return Ok(false);
     };
     let inserted = sqlx::query(
-        "INSERT INTO event (received_at_ns, at_ns, id, kind, environment, namespace, service, instance, target, name, state, detail)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+        "INSERT INTO event (received_at_ns, at_ns, id, kind, environment, namespace, service, instance, target, name, state, detail,
+                            guard, in_use, room, waiting, version, url)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18
          WHERE NOT EXISTS (
              SELECT 1 FROM event
              WHERE at_ns = ?2 AND received_at_ns = ?1 AND id = ?3 AND kind = ?4 AND environment = ?5 AND namespace = ?6
-               AND service = ?7 AND instance = ?8 AND target = ?9 AND name = ?10 AND state = ?11 AND detail = ?12)",
+               AND service = ?7 AND instance = ?8 AND target = ?9 AND name = ?10 AND state = ?11 AND detail = ?12
+               AND guard IS ?13 AND in_use IS ?14 AND room IS ?15 AND waiting IS ?16 AND version IS ?17 AND url IS ?18)",
     )
     .bind(received_at_ns)
     .bind(at_ns)
@@ -313,6 +330,12 @@ async fn insert_event(tx: &mut SqliteConnection, line: &HistoryLine) -> Result<b
     .bind(name)
     .bind(state)
     .bind(detail)
+    .bind(guard)
+    .bind(in_use)
+    .bind(room)
+    .bind(waiting)
+    .bind(version)
+    .bind(url)
     .execute(tx)
     .await?;
     Ok(inserted.rows_affected() > 0)
@@ -349,6 +372,13 @@ mod tests {
         let rollup = |rest: &str| format!("{{\"history\":\"rollup\",\"resolution_s\":60,\"bucket_s\":120,{rest}}}");
 
         assert!(HistoryLine::parse(rollup("\"node\":\"service:prod/shop/cart\"").as_bytes()).is_ok());
+        let event = |kind: i64, state: i64, rest: &str| {
+            format!(
+                "{{\"history\":\"event\",\"received_at_ns\":1,\"at_ns\":1,\"id\":\"1\",\"kind\":{kind},\"environment\":\"\",\"namespace\":\"\",\"service\":\"s\",\"instance\":\"\",\"target\":\"t\",\"name\":\"n\",\"state\":{state},\"detail\":\"\"{rest}}}"
+            )
+        };
+        assert!(HistoryLine::parse(event(0, 5, "").as_bytes()).is_ok());
+        assert!(HistoryLine::parse(event(2, 1, ",\"guard\":1,\"room\":10").as_bytes()).is_ok());
         let cases = [
             rollup("\"node\":\"cart\""),
             rollup("\"node\":\"service:prod/shop/cart\",\"target\":\"service:prod/shop/db\",\"protocol\":\"smoke\""),
@@ -358,6 +388,9 @@ mod tests {
             "{\"history\":\"rollup\",\"resolution_s\":7,\"bucket_s\":14,\"node\":\"service:prod/shop/cart\"}"
                 .to_owned(),
             "{\"history\":\"weather\"}".to_owned(),
+            event(4, 0, ""),
+            event(0, 6, ""),
+            event(2, 0, ""),
         ];
         for line in cases {
             assert!(HistoryLine::parse(line.as_bytes()).is_err(), "{line}");

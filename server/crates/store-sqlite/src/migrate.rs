@@ -27,6 +27,7 @@ impl Schema {
                 include_str!("../../../../migrations/history/0001_events.sql"),
                 include_str!("../../../../migrations/history/0002_decisions.sql"),
                 include_str!("../../../../migrations/history/0003_rollups.sql"),
+                include_str!("../../../../migrations/history/0004_limits_and_changes.sql"),
             ],
             Self::Segment => &[include_str!("../../../../migrations/segment/0001_blocks.sql")],
         }

@@ -39,13 +39,14 @@ async fn statements_on_history_use_their_indexes() {
     let (store, _writer) = SqliteStore::open(dir.path(), OpenOptions::default()).await.unwrap();
     let mut connection = store.inner.history.reader().await.unwrap();
     let key = "USING INDEX sqlite_autoindex_rollup_1 (resolution_s=?";
-    let cases: [(&str, &[&str], bool); 13] = [
+    let cases: [(&str, &[&str], bool); 14] = [
         (
             events::PAGE_OF_SERVICE,
             &["event_by_service (service=?", "event_by_target (target=?", "INTEGER PRIMARY KEY (rowid=?"],
             true,
         ),
         (events::PAGE_OF_TIME, &["event_by_time (at_ns>? AND at_ns<?"], true),
+        (events::PAGE_OF_CHANGES, &["event_by_change (at_ns>? AND at_ns<?"], true),
         (events::PAGE_OF_ALL, &["INTEGER PRIMARY KEY (rowid<?)"], false),
         (
             events::STATES,

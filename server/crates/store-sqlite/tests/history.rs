@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use spillway_model::{
     batch::SpanBatch,
-    event::{BreakerState, Event, EventBody, HealthStatus},
+    event::{BreakerState, ChangeKind, Event, EventBody, Guard, HealthStatus, LimitState},
     identity::{NodeKey, ServiceKey},
     observation::{EdgeKey, Measurement, Protocol, Side, Subject},
 };
@@ -72,7 +72,22 @@ async fn filled(dir: &Path) -> SqliteStore {
     };
     let breaker = EventBody::Breaker { target: "payments".into(), name: "p".into(), state: BreakerState::Open };
     let health = EventBody::Health { status: HealthStatus::Down, detail: "out of \"memory\"".into() };
-    let events = [event(1, breaker), event(2, health)].into();
+    let limit = EventBody::Limit {
+        guard: Guard::RateLimiter,
+        target: "".into(),
+        name: "uploads".into(),
+        state: LimitState::Exhausted,
+        in_use: Some(10),
+        limit: Some(10),
+        waiting: None,
+    };
+    let change = EventBody::Change {
+        change: ChangeKind::Deploy,
+        version: "1.2.3".into(),
+        title: "Roll out 1.2.3".into(),
+        url: "https://ci.example/7".into(),
+    };
+    let events = [event(1, breaker), event(2, health), event(3, limit), event(4, change)].into();
     let events = Write::Events { source: "key".into(), events, received_at_ns };
     for outcome in writer.commit(&[spans, events]).await {
         outcome.unwrap();

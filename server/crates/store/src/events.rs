@@ -1,4 +1,4 @@
-//! The log of health and breaker events.
+//! The log of events: health, breakers, limits and changes.
 
 use std::future::Future;
 
@@ -13,6 +13,10 @@ pub enum EventKind {
     Breaker,
     /// Health.
     Health,
+    /// Bulkheads and rate limiters.
+    Limit,
+    /// Changes.
+    Change,
 }
 
 /// Which events.
@@ -20,7 +24,7 @@ pub enum EventKind {
 pub struct EventQuery {
     /// Only this kind.
     pub kind: Option<EventKind>,
-    /// Only events of this service name (in any environment), or of breakers towards it.
+    /// Only events of this service name (in any environment), or of breakers and limits towards it.
     pub service: Option<String>,
     /// Only events at or after this.
     pub from_ns: Option<i64>,
@@ -52,10 +56,10 @@ pub struct EventPage {
     pub next: Option<u64>,
 }
 
-/// The newest event of every breaker (service, instance, target, name) and of every instance's health, as of an instant.
+/// The newest event of every breaker and limit (service, instance, target, name) and of every instance's health, as of an instant. Changes have no state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LatestStates {
-    /// In the order of `at_ns`. For each breaker also the event with which its current state began, when that is another.
+    /// In the order of `at_ns`. For each breaker and limit also the event with which its current state began, when that is another.
     pub events: Vec<Event>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`: health and breaker events, newest first.
+//! `GET /api/v1/events`: events of health, breakers, limits and changes, newest first.
 
 use axum::{
     Json,
@@ -28,6 +28,8 @@ pub struct Filter {
 enum Kind {
     Breaker,
     Health,
+    Limit,
+    Change,
 }
 
 /// A page of events.
@@ -44,6 +46,8 @@ pub async fn list(
         kind: filter.kind.map(|kind| match kind {
             Kind::Breaker => EventKind::Breaker,
             Kind::Health => EventKind::Health,
+            Kind::Limit => EventKind::Limit,
+            Kind::Change => EventKind::Change,
         }),
         service: filter.service.filter(|service| !service.is_empty()),
         from_ns: filter.from.map(api::Timestamp::unix_ns),

@@ -5,7 +5,7 @@ use spillway_api as api;
 use spillway_decode::otlp::value::{self, Tree};
 use spillway_model::{
     batch::{Attributes, SpanKind, SpanStatus, SpanView, ValueRef},
-    event::{BreakerState, Event, EventBody, HealthStatus},
+    event::{BreakerState, ChangeKind, Event, EventBody, Guard, HealthStatus, LimitState},
 };
 use spillway_store::{StoredEvent, TraceFound};
 
@@ -133,11 +133,7 @@ fn event(event: &Event) -> api::Event {
             instance,
             target: target.to_string(),
             name: name.to_string(),
-            state: match state {
-                BreakerState::Closed => api::BreakerState::Closed,
-                BreakerState::HalfOpen => api::BreakerState::HalfOpen,
-                BreakerState::Open => api::BreakerState::Open,
-            },
+            state: breaker_state(*state),
             at,
         }),
         EventBody::Health { status, detail } => api::Event::Health(api::HealthEvent {
@@ -154,5 +150,54 @@ fn event(event: &Event) -> api::Event {
             at,
             detail: detail.to_string(),
         }),
+        EventBody::Limit { guard, target, name, state, in_use, limit, waiting } => api::Event::Limit(api::LimitEvent {
+            id,
+            environment,
+            namespace,
+            service,
+            instance,
+            guard: match guard {
+                Guard::Bulkhead => api::Guard::Bulkhead,
+                Guard::RateLimiter => api::Guard::RateLimiter,
+            },
+            target: target.to_string(),
+            name: name.to_string(),
+            state: match state {
+                LimitState::Free => api::LimitState::Free,
+                LimitState::Exhausted => api::LimitState::Exhausted,
+            },
+            in_use: *in_use,
+            limit: *limit,
+            waiting: *waiting,
+            at,
+        }),
+        EventBody::Change { change, version, title, url } => api::Event::Change(api::ChangeEvent {
+            id,
+            environment,
+            namespace,
+            service,
+            instance,
+            change: match change {
+                ChangeKind::Deploy => api::ChangeKind::Deploy,
+                ChangeKind::Config => api::ChangeKind::Config,
+                ChangeKind::Flag => api::ChangeKind::Flag,
+                ChangeKind::Scale => api::ChangeKind::Scale,
+            },
+            version: version.to_string(),
+            title: title.to_string(),
+            url: url.to_string(),
+            at,
+        }),
+    }
+}
+
+const fn breaker_state(state: BreakerState) -> api::BreakerState {
+    match state {
+        BreakerState::Closed => api::BreakerState::Closed,
+        BreakerState::HalfOpen => api::BreakerState::HalfOpen,
+        BreakerState::Open => api::BreakerState::Open,
+        BreakerState::ForcedOpen => api::BreakerState::ForcedOpen,
+        BreakerState::Disabled => api::BreakerState::Disabled,
+        BreakerState::MetricsOnly => api::BreakerState::MetricsOnly,
     }
 }

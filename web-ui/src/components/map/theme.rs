@@ -142,9 +142,9 @@ impl Theme {
     /// The tone of a breaker's sign.
     pub fn breaker(&self, state: BreakerState) -> &Tone {
         match state {
-            BreakerState::Open => &self.failing,
+            BreakerState::Open | BreakerState::ForcedOpen => &self.failing,
             BreakerState::HalfOpen => &self.half,
-            BreakerState::Closed | BreakerState::Unknown => &self.unknown,
+            _ => &self.unknown,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use spillway_api::{Breaker, BreakerState, Edge, EdgeKey, Node, NodeKind, ServiceHealth, Topology};
 use spillway_layout::{Lane, Size};
 
-use crate::{format, incident::SICK_RATIO};
+use crate::{format, incident::SICK_RATIO, words};
 
 /// From this share of failed calls an edge is failing and not only degraded: the model's own limit for a node.
 const FAILING_RATIO: f64 = 0.25;
@@ -241,7 +241,7 @@ fn scene_edge(edge: &Edge, source: usize, target: usize, callee_share: f64) -> S
     let mark = edge.breaker.as_ref().and_then(mark);
     let state = mark.as_ref().map(|mark| mark.state);
     let health = match error_share {
-        _ if state == Some(BreakerState::Open) => ServiceHealth::Failing,
+        _ if state.is_some_and(BreakerState::refuses) => ServiceHealth::Failing,
         share if share >= FAILING_RATIO => ServiceHealth::Failing,
         share if share >= SICK_RATIO => ServiceHealth::Degraded,
         _ if edge.rate.is_none() => ServiceHealth::Unknown,
@@ -294,8 +294,9 @@ fn complaint(edge: &Edge, error_share: f64, callee_share: f64) -> Option<String>
 fn mark(breaker: &Breaker) -> Option<Mark> {
     let total = breaker.total;
     let text = match breaker.state {
-        BreakerState::Closed => return None,
-        BreakerState::Open => format!("breaker open {} of {total}", breaker.open),
+        // Calls pass; who switched it off reads it in the panel.
+        BreakerState::Closed | BreakerState::Disabled | BreakerState::MetricsOnly => return None,
+        BreakerState::Open | BreakerState::ForcedOpen => format!("breaker {}", words::breakers(breaker)),
         BreakerState::HalfOpen => {
             let probing = breaker.instances.iter().filter(|one| one.state == BreakerState::HalfOpen).count();
             format!("half-open {probing} of {total}")

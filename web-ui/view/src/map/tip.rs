@@ -1,6 +1,6 @@
 //! What floats beside the pointer: who it is, how it is and why, and its numbers.
 
-use spillway_api::{BreakerState, Edge, Node, ServiceHealth, Topology};
+use spillway_api::{Edge, Node, ServiceHealth, Topology};
 
 use super::scene;
 use crate::{format, incident::SICK_RATIO, selection::Selection, words};
@@ -75,11 +75,8 @@ fn edge_text(edge: &Edge, topology: &Topology) -> TipText {
         ("p50 · p99", both(edge.p50_ms, edge.p99_ms)),
     ];
     if let Some(breaker) = &edge.breaker {
-        let count = if breaker.state == BreakerState::Open {
-            format!(" on {} of {}", breaker.open, breaker.total)
-        } else {
-            String::new()
-        };
+        let count =
+            if breaker.state.refuses() { format!(" on {} of {}", breaker.open, breaker.total) } else { String::new() };
         rows.push(("Breaker", format!("{}{count}", words::breaker(breaker.state))));
     }
     let disagree = match (&edge.caller, &edge.callee) {

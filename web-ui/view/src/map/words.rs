@@ -1,6 +1,6 @@
 //! The map in words, for who does not see it: one sentence for all, one line a node.
 
-use spillway_api::{BreakerState, ServiceHealth};
+use spillway_api::ServiceHealth;
 
 use super::scene::Scene;
 use crate::words;
@@ -19,8 +19,7 @@ impl Scene {
             count(self.edges.len(), "kind of call", "kinds of calls")
         );
         let named = |health| self.nodes.iter().filter(move |node| node.health == health).map(|node| node.name.clone());
-        let open =
-            self.edges.iter().filter(|edge| edge.mark.as_ref().is_some_and(|mark| mark.state == BreakerState::Open));
+        let open = self.edges.iter().filter(|edge| edge.mark.as_ref().is_some_and(|mark| mark.state.refuses()));
         let lists = [
             ("Failing", named(ServiceHealth::Failing).collect::<Vec<_>>()),
             ("Degraded", named(ServiceHealth::Degraded).collect()),

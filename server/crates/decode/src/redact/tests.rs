@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use spillway_model::{
     batch::{EventRow, LinkRow, Resource, Scope, SpanBatchBuilder, SpanRow, ValueRef},
-    event::{BreakerState, HealthStatus},
+    event::{BreakerState, ChangeKind, Guard, HealthStatus, LimitState},
     identity::{ServiceKey, SpanId, TraceId},
 };
 
@@ -275,7 +275,26 @@ fn events_are_redacted_and_their_ids_stay_different() {
     let breaker =
         EventBody::Breaker { target: "http://u:p@x/?q=1".into(), name: "n@o.co".into(), state: BreakerState::Open };
     let health = EventBody::Health { status: HealthStatus::Down, detail: format!("password={CANARY}").into() };
+    let limit = EventBody::Limit {
+        guard: Guard::Bulkhead,
+        target: "p@q.co".into(),
+        name: "r@s.co".into(),
+        state: LimitState::Free,
+        in_use: None,
+        limit: None,
+        waiting: None,
+    };
+    let change = EventBody::Change {
+        change: ChangeKind::Deploy,
+        version: "t@u.co".into(),
+        title: format!("token={CANARY}").into(),
+        url: format!("https://v:{CANARY}@x/?key={CANARY}").into(),
+    };
     let mut events = [event("i@j.co", breaker), event("k@l.co", health.clone()), event("k@l.co", health)];
+    let mut others = [event("", limit), event("", change)];
+    redactor().redact_events(&mut others, &mut RedactionCounts::default());
+    let text = format!("{others:?}");
+    assert!(!text.contains(CANARY) && !text.contains(".co"), "{text}");
     let mut counts = RedactionCounts::default();
 
     redactor().redact_events(&mut events, &mut counts);

@@ -96,9 +96,12 @@ fn of_edge(edge: &MapEdge, place: &BTreeMap<&ServiceKey, u32>, now_ns: u64) -> O
         latency: numbers.as_ref().map(latency).unwrap_or_default(),
         breaker: edge.breaker.as_ref().map_or(BreakerState::Unknown, |breaker| match breaker.state {
             SeenBreakerState::Unknown => BreakerState::Unknown,
-            SeenBreakerState::Closed => BreakerState::Closed,
+            // A rule wants to know whether calls pass, not who decided it.
+            SeenBreakerState::Closed | SeenBreakerState::Disabled | SeenBreakerState::MetricsOnly => {
+                BreakerState::Closed
+            }
             SeenBreakerState::HalfOpen => BreakerState::HalfOpen,
-            SeenBreakerState::Open => BreakerState::Open,
+            SeenBreakerState::Open | SeenBreakerState::ForcedOpen => BreakerState::Open,
         }),
         open_share: edge.breaker.as_ref().map_or(0.0, open_share),
         age_ms: age_ms(edge.last_seen_ns, now_ns),

@@ -154,6 +154,10 @@ impl Live {
 
     /// Takes one event in. Repeated and late ones change nothing.
     pub fn observe_event(&mut self, event: &Event, received_at_ns: u64) {
+        // Who deploys tells of a service that may not run yet: no sign of its life.
+        if matches!(event.body, EventBody::Change { .. }) {
+            return;
+        }
         self.sums.advance(received_at_ns);
         let Some(node) = self.sums.service(&event.service, &self.limits) else { return };
         node.see(received_at_ns);
@@ -171,6 +175,7 @@ impl Live {
                 event.at_ns,
                 received_at_ns,
             ),
+            EventBody::Limit { .. } | EventBody::Change { .. } => Changed::Nothing,
         };
         match changed {
             Changed::State => self.sums.revision += 1,

@@ -91,17 +91,30 @@ pub struct MapNode {
     pub stale: bool,
 }
 
-/// State of a breaker as it is seen from here: silence makes it unknown.
+/// State of a breaker as it is seen from here: silence makes it unknown. In the order of how bad it is: of many, the last one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SeenBreakerState {
     /// No fresh report.
     Unknown,
+    /// Switched off: calls pass.
+    Disabled,
+    /// It only counts: calls pass.
+    MetricsOnly,
     /// Calls pass.
     Closed,
     /// A few calls pass, to probe.
     HalfOpen,
-    /// Calls are refused.
+    /// Calls are refused because somebody wants it so.
+    ForcedOpen,
+    /// Calls are refused because they failed, which is the worse news.
     Open,
+}
+
+impl SeenBreakerState {
+    /// Whether calls are refused.
+    pub const fn refuses(self) -> bool {
+        matches!(self, Self::Open | Self::ForcedOpen)
+    }
 }
 
 impl From<BreakerState> for SeenBreakerState {
@@ -110,6 +123,9 @@ impl From<BreakerState> for SeenBreakerState {
             BreakerState::Closed => Self::Closed,
             BreakerState::HalfOpen => Self::HalfOpen,
             BreakerState::Open => Self::Open,
+            BreakerState::ForcedOpen => Self::ForcedOpen,
+            BreakerState::Disabled => Self::Disabled,
+            BreakerState::MetricsOnly => Self::MetricsOnly,
         }
     }
 }
@@ -132,7 +148,7 @@ pub struct BreakerReport {
 pub struct MergedBreaker {
     /// The worst among the fresh ones, else unknown.
     pub state: SeenBreakerState,
-    /// How many are open.
+    /// How many refuse calls.
     pub open: u32,
     /// How many are known.
     pub total: u32,

@@ -1,4 +1,4 @@
-//! Health and breaker events of a group: one transaction, each write all or nothing.
+//! Events of a group: one transaction, each write all or nothing.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use spillway_store::{Write, WriteOutcome};
 use sqlx::SqliteConnection;
 
 use super::Failure;
-use crate::store::Database;
+use crate::{events::row::BodyColumns, store::Database};
 
 /// An id stands for one content this long.
 const ID_KEPT_NS: i64 = 24 * 3600 * 1_000_000_000;
@@ -98,26 +98,30 @@ async fn insert(
     .bind(content.as_slice())
     .execute(&mut *tx)
     .await?;
-    let (kind, target, name, state, detail) = match &event.body {
-        EventBody::Breaker { target, name, state } => (0, &**target, &**name, *state as i64, ""),
-        EventBody::Health { status, detail } => (1, "", "", *status as i64, &**detail),
-    };
+    let body = BodyColumns::of(&event.body);
     sqlx::query(
-        "INSERT INTO event (received_at_ns, at_ns, id, kind, environment, namespace, service, instance, target, name, state, detail)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (received_at_ns, at_ns, id, kind, environment, namespace, service, instance, target, name, state, detail,
+                            guard, in_use, room, waiting, version, url)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(received_at_ns)
     .bind(event.at_ns)
     .bind(&*event.id)
-    .bind(kind)
+    .bind(body.kind)
     .bind(&*event.service.environment)
     .bind(&*event.service.namespace)
     .bind(&*event.service.name)
     .bind(&*event.instance)
-    .bind(target)
-    .bind(name)
-    .bind(state)
-    .bind(detail)
+    .bind(body.target)
+    .bind(body.name)
+    .bind(body.state)
+    .bind(body.detail)
+    .bind(body.guard)
+    .bind(body.in_use)
+    .bind(body.room)
+    .bind(body.waiting)
+    .bind(body.version)
+    .bind(body.url)
     .execute(tx)
     .await?;
     Ok(())
@@ -133,18 +137,21 @@ fn content(event: &Event) -> Content {
     [&event.service.environment, &event.service.namespace, &event.service.name, &event.instance]
         .into_iter()
         .for_each(|part| text(part));
-    let (kind, state) = match &event.body {
-        EventBody::Breaker { target, name, state } => {
-            text(target);
-            text(name);
-            (0, *state as u8)
+    let body = BodyColumns::of(&event.body);
+    // Ids of before the kinds beyond 1 came are known by what these lines made of them.
+    match &event.body {
+        EventBody::Breaker { target, name, .. } => [target, name].into_iter().for_each(|part| text(part)),
+        EventBody::Health { detail, .. } => text(detail),
+        EventBody::Limit { target, name, in_use, limit, waiting, .. } => {
+            [target, name].into_iter().for_each(|part| text(part));
+            [*in_use, *limit, *waiting].into_iter().for_each(|number| text(&format!("{number:?}")));
+            text(&format!("{:?}", body.guard));
         }
-        EventBody::Health { status, detail } => {
-            text(detail);
-            (1, *status as u8)
+        EventBody::Change { version, title, url, .. } => {
+            [version, title, url].into_iter().for_each(|part| text(part));
         }
-    };
+    }
     sha.update(event.at_ns.to_le_bytes());
-    sha.update([kind, state]);
+    sha.update([body.kind as u8, body.state as u8]);
     *sha.finalize().first_chunk().expect("16 of 32 bytes")
 }

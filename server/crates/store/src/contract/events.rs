@@ -62,7 +62,10 @@ async fn events(store: &impl EventLog, query: &EventQuery) -> Vec<(i64, Event)> 
 }
 
 fn query() -> impl Strategy<Value = EventQuery> {
-    let kind = prop::option::weighted(0.4, prop::sample::select(&[EventKind::Breaker, EventKind::Health]));
+    let kind = prop::option::weighted(
+        0.4,
+        prop::sample::select(&[EventKind::Breaker, EventKind::Health, EventKind::Limit, EventKind::Change]),
+    );
     let service = prop::option::weighted(0.5, prop::sample::select(&["checkout", "payments", "bank", "none"]));
     let time = || prop::option::weighted(0.4, (0i64..22).prop_map(|second| EPOCH_NS as i64 + second * 1_000_000_000));
     (kind, service, time(), time(), 1u32..7).prop_map(|(kind, service, from_ns, to_ns, limit)| EventQuery {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use spillway_model::{
     batch::{EventRow, LinkRow, Run, Scope, SpanBatch, SpanBatchBuilder, SpanKind, SpanRow, SpanStatus, StrId, Value},
-    event::{BreakerState, Event, EventBody, HealthStatus},
+    event::{BreakerState, ChangeKind, Event, EventBody, Guard, HealthStatus, LimitState},
     identity::{ServiceKey, SpanId, TraceId},
 };
 use spillway_query::{
@@ -245,21 +245,37 @@ pub fn query() -> impl Strategy<Value = crate::TraceQuery> {
     (filter, 1u32..6).prop_map(|(filter, limit)| crate::TraceQuery { filter, limit, ..crate::TraceQuery::default() })
 }
 
+fn limit() -> impl Strategy<Value = EventBody> {
+    let number = || prop::option::of(select(&[0, 7, u32::MAX]));
+    let names = (select(&["", "payments", "bank"]), select(&["main", "spare"]));
+    (select(&Guard::ALL), names, select(&LimitState::ALL), number(), number(), number()).prop_map(
+        |(guard, (target, name), state, in_use, limit, waiting)| EventBody::Limit {
+            guard,
+            target: target.into(),
+            name: name.into(),
+            state,
+            in_use,
+            limit,
+            waiting,
+        },
+    )
+}
+
 /// An event of few ids and few contents, so that repeats and conflicts happen.
 pub fn event() -> impl Strategy<Value = Event> {
     let body = prop_oneof![
-        (
-            select(&["payments", "bank"]),
-            select(&["main", "spare"]),
-            select(&[BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open])
-        )
-            .prop_map(|(target, name, state)| EventBody::Breaker {
-                target: target.into(),
-                name: name.into(),
-                state
-            }),
-        (select(&[HealthStatus::Up, HealthStatus::Degraded, HealthStatus::Down]), select(&["", "disk"]))
+        (select(&["payments", "bank"]), select(&["main", "spare"]), select(&BreakerState::ALL))
+            .prop_map(|(target, name, state)| EventBody::Breaker { target: target.into(), name: name.into(), state }),
+        (select(&HealthStatus::ALL), select(&["", "disk"]))
             .prop_map(|(status, detail)| EventBody::Health { status, detail: detail.into() }),
+        limit(),
+        (select(&ChangeKind::ALL), select(&["", "v2"]), select(&["", "Roll out"]), select(&["", "https://ci/7"]))
+            .prop_map(|(change, version, title, url)| EventBody::Change {
+                change,
+                version: version.into(),
+                title: title.into(),
+                url: url.into(),
+            }),
     ];
     (0u8..60, select(&["", "staging"]), select(&["checkout", "payments"]), select(&["", "i1", "i2"]), 0i64..20, body)
         .prop_map(|(id, environment, service, instance, at, body)| Event {

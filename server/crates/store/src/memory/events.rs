@@ -9,6 +9,8 @@ fn matches(query: &EventQuery, event: &Event) -> bool {
     let (kind, target) = match &event.body {
         EventBody::Breaker { target, .. } => (EventKind::Breaker, Some(&**target)),
         EventBody::Health { .. } => (EventKind::Health, None),
+        EventBody::Limit { target, .. } => (EventKind::Limit, Some(&**target)),
+        EventBody::Change { .. } => (EventKind::Change, None),
     };
     let about = |service: &str| *event.service.name == *service || target == Some(service);
     query.kind.is_none_or(|wanted| wanted == kind)
@@ -17,13 +19,9 @@ fn matches(query: &EventQuery, event: &Event) -> bool {
         && query.to_ns.is_none_or(|to| event.at_ns < to)
 }
 
-/// Whether both are about one breaker, or about the health of one instance.
+/// Whether both are about one breaker or limit, or about the health of one instance.
 fn same_owner(a: &Event, b: &Event) -> bool {
-    let breaker = |event: &Event| match &event.body {
-        EventBody::Breaker { target, name, .. } => Some((target.clone(), name.clone())),
-        EventBody::Health { .. } => None,
-    };
-    a.service == b.service && a.instance == b.instance && breaker(a) == breaker(b)
+    a.service == b.service && a.instance == b.instance && a.body.state_of() == b.body.state_of()
 }
 
 impl EventLog for MemoryStore {
@@ -48,15 +46,15 @@ impl EventLog for MemoryStore {
             .iter()
             .map(|logged| &logged.stored)
             .filter(|stored| (since_ns..=at_ns).contains(&stored.event.at_ns))
+            .filter(|stored| !matches!(stored.event.body, EventBody::Change { .. }))
             .collect();
         events.sort_by_key(|stored| (stored.event.at_ns, stored.seq));
         let is_kept = |index: usize| {
             let event = &events[index].event;
             let mine = |other: &&&StoredEvent| same_owner(&other.event, event);
             let Some(next) = events[index + 1..].iter().find(mine) else { return true };
-            // Not the newest: kept when the newest breaker state began here.
-            let EventBody::Breaker { state, .. } = &event.body else { return false };
-            let goes_on = |other: &StoredEvent| matches!(&other.event.body, EventBody::Breaker { state: other, .. } if other == state);
+            // Not the newest: kept when the newest state began here.
+            let goes_on = |other: &StoredEvent| other.event.body.goes_on(&event.body);
             let began_here = events[..index].iter().rfind(mine).is_none_or(|before| !goes_on(before));
             began_here && goes_on(next) && events[index..].iter().filter(mine).all(|other| goes_on(other))
         };

@@ -1,6 +1,5 @@
 //! Traffic as moving dots: their number and speed follow the rate, and as many of them are failing as calls fail.
 
-use spillway_api::BreakerState;
 use spillway_layout::Rect;
 use spillway_view::map::Stage;
 
@@ -33,7 +32,7 @@ pub fn paint(pen: &Pen<'_>, stage: &Stage, emphasis: &Emphasis, seen: &Rect, now
             if emphasis.edges.get(e) != Some(&bright) || left == 0 || !stage.routes()[e].bounds().overlaps(seen) {
                 continue;
             }
-            let gap = sign_at(stage, e, edge).filter(|(_, state)| *state == BreakerState::Open).map(|(at, _)| at);
+            let gap = sign_at(stage, e, edge).filter(|(_, state)| state.refuses()).map(|(at, _)| at);
             let travelled = now_ms / 1_000.0 * flow.speed;
             let newest = (travelled / flow.spacing).floor();
             let mut along = travelled - newest * flow.spacing;

@@ -54,7 +54,7 @@ fn line(pen: &Pen<'_>, stage: &Stage, e: usize, edge: &SceneEdge, emphasis: &Emp
     }
     pen.begin();
     match sign_at(stage, e, edge) {
-        Some((middle, BreakerState::Open)) => {
+        Some((middle, state)) if state.refuses() => {
             let track = &stage.tracks()[e];
             pen.polyline(&track.part(0.0, middle - GAP));
             pen.polyline(&track.part(middle + GAP, track.length() - head * 0.8));

@@ -48,7 +48,7 @@ pub fn breaker(pen: &Pen<'_>, state: BreakerState, at: Point, bright: bool) {
     pen.stroke(colour, 2.2);
     pen.begin();
     match state {
-        BreakerState::Open => {
+        BreakerState::Open | BreakerState::ForcedOpen => {
             let arm = radius * 0.62;
             pen.polyline(&[Point::new(at.x - arm, at.y + arm), Point::new(at.x + arm, at.y - arm)]);
             pen.stroke(colour, 2.2);
@@ -58,7 +58,7 @@ pub fn breaker(pen: &Pen<'_>, state: BreakerState, at: Point, bright: bool) {
             pen.close();
             pen.fill(colour);
         }
-        BreakerState::Closed | BreakerState::Unknown => {
+        _ => {
             pen.font(700, 12.0);
             pen.text("?", Point::new(at.x, at.y + 0.5), Align::Middle, pen.theme.breaker(state).text.css(bright));
         }

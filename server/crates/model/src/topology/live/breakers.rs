@@ -76,7 +76,7 @@ impl Breakers {
                 Reported { at_ns: at_ns.max(known.at_ns), received_at_ns, since_ns: known.since_ns.min(at_ns), state };
             return Changed::Nothing;
         }
-        if at_ns < known.at_ns || at_ns == known.at_ns && state < known.state {
+        if at_ns < known.at_ns || at_ns == known.at_ns && SeenBreakerState::from(state) < known.state.into() {
             return Changed::Nothing;
         }
         *known = Reported { received_at_ns, ..new };
@@ -117,7 +117,7 @@ pub(super) fn merge(reports: &[(&BreakerKey, &Reported)], now_ns: u64, ttl_ns: u
     instances.sort_by(|a, b| (&a.instance, &a.name).cmp(&(&b.instance, &b.name)));
     let state = instances.iter().map(|report| report.state).max()?;
     let since_ns = instances.iter().filter(|report| report.state == state).map(|report| report.since_ns).min()?;
-    let open = instances.iter().filter(|report| report.state == SeenBreakerState::Open).count();
+    let open = instances.iter().filter(|report| report.state.refuses()).count();
     let last_seen_ns = reports.iter().map(|(_, report)| report.received_at_ns).max()?;
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Some((MergedBreaker { state, open: count(open), total: count(instances.len()), since_ns, instances }, last_seen_ns))

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     batch::SpanKind::{Client, Server},
-    event::{BreakerState, HealthStatus},
+    event::{BreakerState, ChangeKind, HealthStatus},
     histogram::Histogram,
     observation::{Protocol, Side},
     topology::{
@@ -183,6 +183,35 @@ fn breakers_of_all_instances_merge_into_the_worst() {
         breaker.instances.iter().map(|report| &*report.instance).collect::<Vec<_>>(),
         ["cart-1", "cart-2", "cart-3"]
     );
+}
+
+#[test]
+fn a_breaker_that_somebody_forced_open_refuses_and_one_switched_off_lets_pass() {
+    let merged = |states: &[BreakerState]| {
+        let mut live = live();
+        observe(&mut live, &batch(&calls(1, 0, NOW)), NOW);
+        for (number, state) in states.iter().enumerate() {
+            live.observe_event(&breaker("a", &format!("cart-{number}"), "stock", *state, NOW), NOW);
+        }
+        let breaker = between(&drawn(&mut live, NOW + SECOND), "cart", "stock").unwrap().breaker.unwrap();
+        (breaker.state, breaker.open, breaker.total)
+    };
+    use BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, MetricsOnly, Open};
+
+    assert_eq!(merged(&[Closed, ForcedOpen, Closed, HalfOpen]), (SeenBreakerState::ForcedOpen, 1, 4));
+    assert_eq!(merged(&[Open, ForcedOpen, Disabled]), (SeenBreakerState::Open, 2, 3));
+    assert_eq!(merged(&[Disabled, Closed, MetricsOnly]), (SeenBreakerState::Closed, 0, 3));
+    assert_eq!(merged(&[Disabled, MetricsOnly]), (SeenBreakerState::MetricsOnly, 0, 2));
+    assert_eq!(merged(&[Disabled]), (SeenBreakerState::Disabled, 0, 1));
+}
+
+#[test]
+fn a_deployment_of_a_service_that_nobody_has_seen_puts_nothing_on_the_map() {
+    let mut live = live();
+    let body = EventBody::Change { change: ChangeKind::Deploy, version: "2".into(), title: "".into(), url: "".into() };
+    live.observe_event(&Event { body, ..health("", HealthStatus::Up, NOW, "") }, NOW);
+
+    assert!(drawn(&mut live, NOW + SECOND).nodes.is_empty());
 }
 
 #[test]
