@@ -10,6 +10,8 @@ use memchr::memchr2;
 
 use crate::otlp::error::{DecodeError, Malformed, Read};
 
+mod loose;
+
 /// Levels of objects and arrays that are passed over; what is read has tighter limits of its own.
 const MAX_DEPTH: usize = 128;
 

@@ -12,15 +12,23 @@
 //! | [`jaeger`] | what Jaeger's interface saves |
 //! | [`gzip`] | compressed bodies |
 //! | [`webhook`] | health and breaker events |
+//! | [`breaker`] | feeds of breakers and limiters: resilience4j, Hystrix, opossum, Envoy |
+//! | [`health`] | answers to the question how somebody is |
+//! | [`prometheus`], [`series`] | scrapes, and what a metric's name means |
 //! | [`redact`] | takes secrets out of what the others decoded, before anything is stored |
 
+pub mod breaker;
 pub mod gzip;
+pub mod health;
 pub mod jaeger;
 mod json;
 mod limits;
 pub mod otlp;
+pub mod prometheus;
+pub mod reading;
 pub mod redact;
 mod rejected;
+pub mod series;
 pub mod webhook;
 
 pub use limits::Limits;

@@ -7,7 +7,7 @@
 //! A message whose fields come in any order is walked twice where a row must stand before others can refer to it (resource
 //! before scopes, scope before spans): passing over a field costs one length.
 
-mod reader;
+pub(crate) mod reader;
 mod value;
 pub(crate) mod wire;
 
