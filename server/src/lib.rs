@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod listen;
 pub mod live;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod routes;
 pub mod server;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use spillway::{
     cli::{self, EX_UNAVAILABLE, EX_USAGE, refuse},
-    config,
+    config, memory,
     server::{BindError, Server},
 };
 
@@ -168,6 +168,7 @@ impl ServeArgs {
 }
 
 fn main() -> ExitCode {
+    memory::share_arenas();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

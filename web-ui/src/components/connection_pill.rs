@@ -17,7 +17,7 @@ pub fn connection_pill(live: Live, address: Address, steer: Memo<bool>) -> Marku
             let words = live.past.remote.with(|past| match past {
                 Remote::Loading => format!("loading {when}"),
                 Remote::Failed(failure) => format!("{when}: {failure}"),
-                Remote::Ready(_) | Remote::Stale(..) => format!("as of {when}"),
+                Remote::Ready(map) | Remote::Stale(map, ..) => format!("as of {when} · {} s steps", map.lag_ms / 1_000),
             });
             return ("past", words);
         }

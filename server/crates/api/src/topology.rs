@@ -233,7 +233,8 @@ pub struct Topology {
     pub at: Timestamp,
     /// Length of the window behind the rates.
     pub window_s: u32,
-    /// How far `at` is behind the present: time that late spans are given.
+    /// How far `at` is behind the present: time that late spans are given. Of a map of the past its resolution: the length of one step of
+    /// the sums that it rests on, 1,000 in the last hour, 10,000 in the last day, then 60,000.
     pub lag_ms: u64,
     /// Sorted by id.
     pub nodes: Vec<Node>,

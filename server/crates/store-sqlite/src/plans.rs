@@ -96,4 +96,5 @@ async fn statements_on_segments_use_their_indexes() {
     for (statement, indexes) in cases {
         assert_plan(&mut connection, statement, indexes, false).await;
     }
+    assert_plan(&mut connection, search::walk::BY_NUMBER, &["INTEGER PRIMARY KEY (rowid=?)"], true).await;
 }

@@ -1,10 +1,10 @@
-//! Which attributes and operations a block has: a split-block Bloom filter a block, those of a group laid side by side.
+//! Which attributes and operations a block has, and how long spans of each service took: a split-block Bloom filter a block, those of a group laid side by side.
 //!
 //! A filter is that of Apache Parquet (<https://parquet.apache.org/docs/file-format/bloomfilter/>): slots of 256 bits, of which a token
 //! chooses one, and in it one bit of each of eight words. A search asks one token of thousands of filters, so the filters of a group
 //! have the same number of slots and the same slot of all of them stands in one row: 32 bytes a block, one seek a group.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use spillway_model::batch::{SpanBatch, StrId, Value, ValueRef};
 use spillway_query::token::KeyToken;
 
@@ -17,6 +17,17 @@ pub const SLOT_BYTES: usize = 32;
 const MOST_SLOTS: usize = 1 << 16;
 /// No attribute can have this key: the token of an operation must not be one of an attribute.
 const OPERATION_KEY: &str = "\0operation";
+/// Likewise, of "a span of this service took so long".
+const LONGEST_KEY: &str = "\0longest";
+/// Lengths are told apart in steps of two from this on, 67 ms to 73 minutes. In 2,048 spans nearly every service has one of 32 ms.
+const LONGEST: std::ops::Range<u32> = 26..43;
+/// The service of "a span of any service took so long".
+pub const ANY_SERVICE: &str = "";
+
+/// The slot, of no filter, by which groups whose filters say how long spans took are told from older ones, which do not.
+pub const MARK_SLOT: i64 = -1;
+/// What stands in it.
+pub const MARK: &[u8] = &[1];
 
 /// Odd constants that choose a bit of each word; those of Parquet's specification.
 const SALT: [u32; 8] =
@@ -27,8 +38,44 @@ pub fn operation_token(name: &str) -> u64 {
     KeyToken::new(OPERATION_KEY).with_text(name)
 }
 
-/// All tokens of a batch, each once: of its attributes (of spans, resources, scopes, events and links) and of its operations.
+/// The token that a block has which holds a span of the service that took as long; `None` when so short ones are not told apart.
+pub fn longest_token(service: &str, least_ns: u64) -> Option<u64> {
+    let level = least_ns.checked_ilog2().filter(|level| *level >= LONGEST.start)?;
+    Some(level_token(service, level.min(LONGEST.end - 1)))
+}
+
+fn level_token(service: &str, level: u32) -> u64 {
+    KeyToken::new(LONGEST_KEY).with_text(&format!("{level} {service}"))
+}
+
+/// All tokens of a batch, each once.
 pub fn tokens(batch: &SpanBatch) -> Vec<u64> {
+    let mut tokens = name_tokens(batch);
+    let mut longest: FxHashMap<&str, u64> = FxHashMap::default();
+    let mut by_scope = vec![0_u64; batch.scopes.len()];
+    let columns = &batch.spans;
+    for ((&scope, start), end) in columns.scope.iter().zip(&columns.start_ns).zip(&columns.end_ns) {
+        let known = &mut by_scope[scope as usize];
+        *known = (*known).max(end.saturating_sub(*start));
+    }
+    for (scope, took_ns) in batch.scopes.iter().zip(by_scope) {
+        let service = batch.str(batch.resources[scope.resource as usize].service);
+        for service in [service, ANY_SERVICE] {
+            let known = longest.entry(service).or_default();
+            *known = (*known).max(took_ns);
+        }
+    }
+    for (service, took_ns) in longest {
+        let levels = took_ns.checked_ilog2().map_or(0, |level| level + 1).min(LONGEST.end);
+        tokens.extend((LONGEST.start..levels).map(|level| level_token(service, level)));
+    }
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
+}
+
+/// Those of its attributes (of spans, resources, scopes, events and links) and of its operations: all that groups without a mark have.
+pub fn name_tokens(batch: &SpanBatch) -> Vec<u64> {
     let mut tokens = Vec::new();
     let mut keys: Vec<Option<KeyToken>> = vec![None; batch.string_count()];
     // Most attributes are text that repeats: comparing two ids is cheaper than hashing the text again.
@@ -146,6 +193,14 @@ mod tests {
                 for &name in &batch.spans.name {
                     prop_assert!(ask(&group, operation_token(batch.str(name)))[block]);
                 }
+                for span in 0..batch.len() {
+                    let took_ns = batch.spans.end_ns[span].saturating_sub(batch.spans.start_ns[span]);
+                    let scope = &batch.scopes[batch.spans.scope[span] as usize];
+                    for service in [batch.str(batch.resources[scope.resource as usize].service), ANY_SERVICE] {
+                        let token = longest_token(service, took_ns);
+                        prop_assert!(token.is_none_or(|token| ask(&group, token)[block]), "span {} of {}", span, block);
+                    }
+                }
             }
         }
     }
@@ -163,6 +218,17 @@ mod tests {
 
         let share = wrong as f64 / (absent as f64 * 8.0);
         assert!(share < 0.003, "{:.2} % are answered wrongly", share * 100.0);
+    }
+
+    #[test]
+    fn a_block_is_asked_for_lengths_that_it_may_have() {
+        let ms = |ms: u64| ms * 1_000_000;
+
+        assert_eq!(longest_token("cart", ms(60)), None);
+        assert_eq!(longest_token("cart", ms(500)), Some(level_token("cart", 28)));
+        assert_eq!(longest_token("cart", ms(2_000)), Some(level_token("cart", 30)));
+        assert_eq!(longest_token("cart", u64::MAX), Some(level_token("cart", 42)));
+        assert_ne!(level_token("cart", 30), level_token("mail", 30));
     }
 
     /// The bits of Parquet's own test vectors would need its hash; these pin ours, since they are on disks.

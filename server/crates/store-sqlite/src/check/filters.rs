@@ -6,7 +6,7 @@ use spillway_store::StoreError;
 use sqlx::SqliteConnection;
 
 use super::Report;
-use crate::block::filter::{may_have, slot, tokens};
+use crate::block::filter::{MARK_SLOT, may_have, name_tokens, slot, tokens};
 
 /// The filters of one group of blocks at a time, since blocks come in their order.
 #[derive(Default)]
@@ -18,6 +18,8 @@ struct Group {
     first: u64,
     last: u64,
     slots: u64,
+    /// Its filters say how long spans took.
+    marked: bool,
     rows: FxHashMap<u64, Vec<u8>>,
 }
 
@@ -36,13 +38,15 @@ impl Filters {
             report.found(Some(block), "it has no filter: searches by attribute may miss its spans");
             return Ok(());
         };
-        let tokens = tokens(batch);
+        let tokens = if group.marked { tokens(batch) } else { name_tokens(batch) };
         let denied = tokens.iter().filter(|&&token| !group.may_have(block, token)).count();
         if denied > 0 {
             let all = tokens.len();
             report.found(
                 Some(block),
-                format!("its filter denies {denied} of its {all} attributes and operations: searches miss them"),
+                format!(
+                    "its filter denies {denied} of its {all} attributes, operations and lengths: searches miss them"
+                ),
             );
         }
         Ok(())
@@ -69,8 +73,9 @@ impl Group {
             .fetch_all(connection)
             .await
             .map_err(failed())?;
-        let rows = rows.into_iter().map(|(slot, bits)| (slot as u64, bits)).collect();
-        Ok(Some(Self { first: first as u64, last: last as u64, slots: slots as u64, rows }))
+        let marked = rows.iter().any(|(slot, _)| *slot == MARK_SLOT);
+        let rows = rows.into_iter().filter_map(|(slot, bits)| Some((u64::try_from(slot).ok()?, bits))).collect();
+        Ok(Some(Self { first: first as u64, last: last as u64, slots: slots as u64, marked, rows }))
     }
 
     fn may_have(&self, block: u64, token: u64) -> bool {

@@ -287,6 +287,7 @@ async fn write_filters(
         .bind(filters.slots.len() as i64)
         .execute(&mut *tx)
         .await?;
-    let slots = (0..).zip(filters.slots.iter().map(Vec::as_slice));
+    let slots =
+        std::iter::once((filter::MARK_SLOT, filter::MARK)).chain((0..).zip(filters.slots.iter().map(Vec::as_slice)));
     bulk::insert(tx, bulk::FILTER_SLOTS, first as i64, slots).await
 }

@@ -235,7 +235,7 @@ async fn replace_filters(tx: &mut SqliteConnection, rewritten: &[Rewritten]) -> 
     }
     for (first, blocks) in groups {
         let slots: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT bits FROM filter_slot WHERE first_block = ? ORDER BY slot")
+            sqlx::query_scalar("SELECT bits FROM filter_slot WHERE first_block = ? AND slot >= 0 ORDER BY slot")
                 .bind(first)
                 .fetch_all(&mut *tx)
                 .await?;

@@ -7,7 +7,11 @@ use spillway_model::identity::TraceId;
 use spillway_query::{self as query, Needs, Term, TextField, Verdict};
 use spillway_store::TraceQuery;
 
-use crate::block::{BlockSummary, filter::operation_token};
+use super::candidates::Clause;
+use crate::block::{
+    BlockSummary,
+    filter::{ANY_SERVICE, longest_token, operation_token},
+};
 
 pub(super) struct Filter {
     /// What is asked; shared with the threads that decode.
@@ -107,11 +111,18 @@ impl Filter {
         })
     }
 
-    /// Of each list, a block that matches holds at least one token: of attributes and of names of spans.
-    pub(super) fn clauses(&self) -> Vec<BTreeSet<u64>> {
-        let mut clauses = self.needs.attributes.clone();
-        let operations = self.needs.operations.as_ref();
-        clauses.extend(operations.map(|names| names.iter().map(|name| operation_token(name)).collect()));
+    /// Of each clause, a block that matches holds at least one token: of attributes, of names of spans, of how long they took.
+    pub(super) fn clauses(&self) -> Vec<Clause> {
+        let Needs { attributes, operations, services, min_duration_ns, .. } = &self.needs;
+        let of_names = operations.as_ref().map(|names| names.iter().map(|name| operation_token(name)).collect());
+        let named = attributes.iter().cloned().chain(of_names);
+        let mut clauses: Vec<Clause> = named.map(|tokens| Clause { tokens, needs_mark: false }).collect();
+        let longest = |service: &str| longest_token(service, *min_duration_ns);
+        let of_lengths: Option<BTreeSet<u64>> = match services {
+            Some(services) => services.iter().map(|service| longest(service)).collect(),
+            None => longest(ANY_SERVICE).map(|token| BTreeSet::from([token])),
+        };
+        clauses.extend(of_lengths.map(|tokens| Clause { tokens, needs_mark: true }));
         clauses
     }
 

@@ -18,6 +18,9 @@ use crate::{
 };
 
 const BLOCKS_AT_A_TIME: i64 = 64;
+/// Candidates up to this many are looked up by their numbers, at once. Of 10,000 blocks a rare value has some, and walking past the others took
+/// most of a search's time.
+const MOST_BY_NUMBER: usize = 512;
 
 /// Where the walk is, in the order of the index.
 #[derive(Clone, Copy)]
@@ -110,19 +113,15 @@ impl Walk {
             self.candidates = candidates(&self.part.segment, &mut connection, &filter.clauses()).await?;
         }
         self.begun = true;
-        let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(WALK)
-            .bind(self.position.start_max_ns)
-            .bind(self.position.start_min_ns)
-            .bind(self.position.id)
-            .bind(self.from_ns)
-            .bind(self.last_ns)
-            .bind(self.part.after as i64)
-            .bind(self.part.last as i64)
-            .bind(BLOCKS_AT_A_TIME)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(self.part.segment.failed("walk the blocks"))?;
-        self.ended = rows.len() < BLOCKS_AT_A_TIME as usize;
+        let few = self.candidates.as_ref().filter(|candidates| candidates.len() <= MOST_BY_NUMBER);
+        let rows = match few {
+            Some(candidates) => self.by_number(candidates, &mut connection).await?,
+            None => self.by_start(&mut connection).await?,
+        };
+        self.ended = few.is_some() || rows.len() < BLOCKS_AT_A_TIME as usize;
+        if few.is_some() {
+            page.blocks_skipped += self.part.segment.totals().blocks.saturating_sub(rows.len() as u64);
+        }
         for (id, start_min_ns, start_max_ns, summary) in rows {
             self.position = Position { start_max_ns, start_min_ns, id };
             let summary = BlockSummary::from_bytes(&summary)
@@ -141,6 +140,40 @@ impl Walk {
 }
 
 impl Walk {
+    /// The next blocks in the order of their last start.
+    async fn by_start(&self, connection: &mut SqliteConnection) -> Result<Vec<BlockRow>, StoreError> {
+        sqlx::query_as(WALK)
+            .bind(self.position.start_max_ns)
+            .bind(self.position.start_min_ns)
+            .bind(self.position.id)
+            .bind(self.from_ns)
+            .bind(self.last_ns)
+            .bind(self.part.after as i64)
+            .bind(self.part.last as i64)
+            .bind(BLOCKS_AT_A_TIME)
+            .fetch_all(connection)
+            .await
+            .map_err(self.part.segment.failed("walk the blocks"))
+    }
+
+    /// All candidates, in the same order.
+    async fn by_number(
+        &self,
+        candidates: &FxHashSet<u64>,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<BlockRow>, StoreError> {
+        let numbers = serde_json::to_string(candidates).expect("numbers are JSON");
+        sqlx::query_as(BY_NUMBER)
+            .bind(numbers)
+            .bind(self.from_ns)
+            .bind(self.last_ns)
+            .bind(self.part.after as i64)
+            .bind(self.part.last as i64)
+            .fetch_all(connection)
+            .await
+            .map_err(self.part.segment.failed("look blocks up"))
+    }
+
     /// Whether every operation of the segment has a number of its own: then one without a number is in no block.
     async fn tells_all_apart(&self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
         let most: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM operation")
@@ -197,6 +230,19 @@ async fn matching(
         .collect();
     Ok(filter.may_match_names(&names))
 }
+
+/// A block's number, first and last start, and summary.
+type BlockRow = (i64, i64, i64, Vec<u8>);
+
+/// Primary key; some hundred rows are sorted.
+pub(crate) const BY_NUMBER: &str = "SELECT block.id, start_min_ns, start_max_ns, summary
+     FROM json_each(?)
+     CROSS JOIN block ON block.id = json_each.value
+     WHERE start_max_ns >= ?
+       AND start_min_ns <= ?
+       AND block.id > ?
+       AND block.id <= ?
+     ORDER BY start_max_ns DESC, start_min_ns DESC, block.id DESC";
 
 /// Index: block_by_start, whose order this is.
 pub(crate) const WALK: &str = "SELECT id, start_min_ns, start_max_ns, summary
