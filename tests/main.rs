@@ -16,3 +16,4 @@ mod sdk;
 mod service;
 mod storage;
 mod webhooks;
+mod zipkin;

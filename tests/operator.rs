@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::harness::{Client, Server, alone, eventually};
+use crate::harness::{Client, Server, alone, eventually, outcome};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_listener_that_is_printed_takes_connections() {
     let server = Server::start().await;
 
-    for url in [&server.http, &server.otlp_http, &server.otlp_grpc] {
+    for url in [&server.http, &server.otlp_http, &server.otlp_grpc, &server.zipkin] {
         let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
         let connected = TcpStream::connect(address).await;
         assert!(connected.is_ok(), "{url}: {connected:?}{}", server.last_words());
@@ -29,19 +29,6 @@ async fn a_termination_signal_ends_it_cleanly_and_the_next_start_finds_its_data(
     let client = Client::new();
     let ready = async || (client.get(&again.url("/readyz")).await.status == 200).then_some(());
     eventually("a ready server", Duration::from_secs(10), ready).await;
-}
-
-/// Runs the binary to its end.
-async fn outcome(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_spillway"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPILLWAY_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(folder.path()).args(args).envs(variables.iter().copied()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.expect("it goes on").unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[tokio::test(flavor = "multi_thread")]

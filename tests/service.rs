@@ -169,16 +169,21 @@ async fn malformed_requests_are_told_what_and_where_in_the_protocols_own_form() 
 async fn a_body_beyond_the_limits_is_refused_before_it_is_held() {
     let (server, client) = (Server::start().await, Client::new());
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    let zeros = vec![0; 1 << 20];
-    for _ in 0..100 {
-        gzip.write_all(&zeros).unwrap();
+    let zeros = vec![0; 100 << 20];
+    gzip.write_all(&zeros).unwrap();
+    let bombs = [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(&*zeros, 1).unwrap())];
+    for (encoding, bomb) in bombs {
+        for path in ["/v1/traces", "/api/v2/spans", "/webhooks/spillway"] {
+            let bomb = Request::post(server.url(path))
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::CONTENT_ENCODING, encoding)
+                .body(Bytes::from(bomb.clone()))
+                .unwrap();
+            assert_eq!(client.send(bomb).await.status, StatusCode::PAYLOAD_TOO_LARGE, "{encoding} to {path}");
+        }
+        let called = crate::harness::Grpc::new(&server.otlp_grpc).export_as(&bomb, Some(encoding)).await;
+        assert_eq!(called.code, 8, "{encoding}: {called:?}");
     }
-    let bomb = Request::post(server.url("/v1/traces"))
-        .header(header::CONTENT_TYPE, "application/x-protobuf")
-        .header(header::CONTENT_ENCODING, "gzip")
-        .body(Bytes::from(gzip.finish().unwrap()))
-        .unwrap();
-    assert_eq!(client.send(bomb).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 
     let large = Request::post(server.url("/v1/traces"))
         .header(header::CONTENT_TYPE, "application/x-protobuf")
@@ -321,20 +326,22 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn grpc_takes_spans_with_and_without_gzip_and_says_what_is_wrong() {
+async fn grpc_takes_spans_with_and_without_compression_and_says_what_is_wrong() {
     let server = Server::start().await;
     let client = crate::harness::Grpc::new(&server.otlp_grpc);
 
     let plain = client.export(&call(1).encode_to_vec(), false).await;
     let gzipped = client.export(&call(2).encode_to_vec(), true).await;
+    let zstd = client.export_as(&zstd::encode_all(&*call(3).encode_to_vec(), 3).unwrap(), Some("zstd")).await;
     let malformed = client.export(b"\x0a\xff", false).await;
 
     assert_eq!((plain.code, plain.message.len()), (0, 0), "{plain:?}");
     assert_eq!(gzipped.code, 0, "{gzipped:?}");
+    assert_eq!(zstd.code, 0, "{zstd:?}");
     assert_eq!(malformed.code, 3, "{malformed:?}");
     assert!(malformed.text.contains("resourceSpans"), "{malformed:?}");
     let http = Client::new();
-    for number in [1, 2] {
+    for number in [1, 2, 3] {
         let trace = http.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(number))))).await.value();
         assert_eq!(trace["spans"].as_array().unwrap().len(), 2, "{trace}");
     }

@@ -110,6 +110,9 @@ pub struct Config {
     pub listen: Listen,
     pub otlp_http: Listen,
     pub otlp_grpc: Listen,
+    pub zipkin: Listen,
+    /// False when nobody asked for that listener: then a taken port is no reason not to start, since a Zipkin may be running there.
+    pub zipkin_wanted: bool,
     pub data_dir: PathBuf,
     pub allow_network_filesystem: bool,
     pub demo: bool,
@@ -151,6 +154,8 @@ impl Config {
             listen: get("listen").parse(parse::listen)?,
             otlp_http: get("otlp_http").parse(parse::listen)?,
             otlp_grpc: get("otlp_grpc").parse(parse::listen)?,
+            zipkin: get("zipkin").parse(parse::listen)?,
+            zipkin_wanted: get("zipkin").origin != Origin::Default,
             data_dir: PathBuf::from(&get("data_dir").text),
             allow_network_filesystem: get("allow_network_filesystem").parse(parse::boolean)?,
             demo: get("demo").parse(parse::boolean)?,
@@ -183,7 +188,7 @@ impl Config {
 
     /// True when some listener can be reached from other machines.
     pub fn reachable_from_outside(&self) -> bool {
-        [self.listen, self.otlp_http, self.otlp_grpc]
+        [self.listen, self.otlp_http, self.otlp_grpc, self.zipkin]
             .into_iter()
             .any(|listen| matches!(listen, Listen::On(address) if !address.ip().is_loopback()))
     }

@@ -11,13 +11,15 @@ pub mod otlp_http;
 pub mod trouble;
 pub mod webhook;
 pub mod writer;
+pub mod zipkin;
 
 use std::sync::Arc;
 
 use body::Received;
 use spillway_decode::{
-    Limits, otlp,
+    Decoded, Limits, otlp,
     redact::{RedactionCounts, Redactor},
+    zipkin as zipkin_spans,
 };
 use spillway_model::event::Event;
 use spillway_store::{RequestDigest, StoreError, Write, WriteOutcome};
@@ -35,6 +37,34 @@ const QUEUE_REQUESTS: usize = 8_192;
 
 /// Encoding of an OTLP request, and so of its answer.
 pub use otlp::response::Encoding;
+
+/// How the spans of a request are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `ExportTraceServiceRequest`.
+    Otlp(Encoding),
+    /// Zipkin's list of spans.
+    Zipkin(zipkin_spans::Encoding),
+}
+
+impl Form {
+    /// What a request's digest is taken with: the same bytes mean something else elsewhere.
+    const fn endpoint(self) -> &'static str {
+        match self {
+            Self::Otlp(_) => "/v1/traces",
+            Self::Zipkin(_) => "/api/v2/spans",
+        }
+    }
+
+    fn decode(self, body: &[u8], limits: &Limits) -> Result<Decoded, Refused> {
+        match self {
+            Self::Otlp(Encoding::Protobuf) => otlp::protobuf::decode_traces(body, limits),
+            Self::Otlp(Encoding::Json) => otlp::json::decode_traces(body, limits),
+            Self::Zipkin(encoding) => zipkin_spans::decode_spans(body, encoding, limits),
+        }
+        .map_err(|error| Refused::Malformed(error.to_string()))
+    }
+}
 
 /// Why a request was not stored.
 #[derive(Debug)]
@@ -101,6 +131,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// How much it is.
+    fn bytes(&self) -> usize {
+        self.permit.num_permits() * UNIT
+    }
+
     /// Gives back what is more than these bytes need.
     fn shrink(&mut self, bytes: usize) {
         drop(self.permit.split(self.permit.num_permits().saturating_sub(units(bytes))));
@@ -185,26 +220,22 @@ impl Ingest {
         Ok(())
     }
 
-    /// Stores the spans of one OTLP request; returns after the commit.
+    /// Stores the spans of one request; returns after the commit.
     ///
     /// # Errors
     /// [`Refused`]; nothing of the request is stored then.
     pub async fn spans(
         &self,
         source: Source,
-        encoding: Encoding,
+        form: Form,
         body: Received,
         reservation: Reservation,
     ) -> Result<StoredSpans, Refused> {
         let received_at_ns = clock::unix_ns();
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
         let decoded = self.decode(body, reservation, move |body| {
-            let digest = digest("/v1/traces", body);
-            let mut decoded = match encoding {
-                Encoding::Protobuf => otlp::protobuf::decode_traces(body, &limits),
-                Encoding::Json => otlp::json::decode_traces(body, &limits),
-            }
-            .map_err(|error| Refused::Malformed(error.to_string()))?;
+            let digest = digest(form.endpoint(), body);
+            let mut decoded = form.decode(body, &limits)?;
             let mut counts = RedactionCounts::default();
             redactor.redact_batch(&mut decoded.batch, &mut counts);
             Ok((decoded, counts, digest))

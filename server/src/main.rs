@@ -105,6 +105,9 @@ struct ServeArgs {
     /// Address of the OTLP/gRPC receiver, or `off` [default: 127.0.0.1:4317]
     #[arg(long, value_name = "ADDRESS")]
     otlp_grpc: Option<String>,
+    /// Address of the Zipkin receiver, or `off` [default: 127.0.0.1:9411, if it is free]
+    #[arg(long, value_name = "ADDRESS")]
+    zipkin: Option<String>,
     /// Directory of the SQLite files [default: ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -145,6 +148,7 @@ impl ServeArgs {
             ("listen", self.listen),
             ("otlp_http", self.otlp_http),
             ("otlp_grpc", self.otlp_grpc),
+            ("zipkin", self.zipkin),
             ("data_dir", self.data_dir),
             ("demo", on(self.demo)),
             ("tls.cert", self.tls_cert),

@@ -20,11 +20,13 @@ pub enum Source {
     OtlpGrpc,
     /// The native webhook.
     Webhook,
+    /// Zipkin's spans.
+    Zipkin,
 }
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OtlpHttp, Self::OtlpGrpc, Self::Webhook];
+    pub const ALL: [Self; 4] = [Self::OtlpHttp, Self::OtlpGrpc, Self::Webhook, Self::Zipkin];
 
     /// Its label.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Source {
             Self::OtlpHttp => "otlp_http",
             Self::OtlpGrpc => "otlp_grpc",
             Self::Webhook => "webhook",
+            Self::Zipkin => "zipkin",
         }
     }
 }
@@ -49,7 +52,7 @@ struct SourceCounters {
 /// Counters of the process.
 #[derive(Default)]
 pub struct Metrics {
-    sources: [SourceCounters; 3],
+    sources: [SourceCounters; Source::ALL.len()],
     /// Commits of the writer task.
     pub commits: AtomicU64,
     /// Requests in those commits: `requests / commits` is the size of a group.

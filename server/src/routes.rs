@@ -1,6 +1,6 @@
 //! Every route of every listener.
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state, routing::post};
 use http::{Method, StatusCode};
 use spillway_api as api;
 
@@ -14,7 +14,7 @@ use crate::{
         route::{Doc, Registered, Routes},
         v1,
     },
-    ingest::{otlp_grpc::TraceService, otlp_http, webhook},
+    ingest::{otlp_grpc, otlp_http, webhook, zipkin},
 };
 
 /// Uploads of rules: a Python rule is 18 MB.
@@ -33,11 +33,23 @@ pub fn main_routes(app: &App) -> (Router<App>, Vec<Registered>) {
 }
 
 fn otlp(routes: Routes, app: &App) -> Routes {
-    let doc = Doc::new("Store the spans of an OTLP request (protobuf or JSON, gzip); success means committed to disk")
-        .takes_type("application/x-protobuf")
-        .returns_type("application/x-protobuf")
-        .body_limit(app.config.max_body_bytes);
+    let doc = Doc::new(
+        "Store the spans of an OTLP request (protobuf or JSON, gzip or zstd); success means committed to disk",
+    )
+    .takes_type("application/x-protobuf")
+    .returns_type("application/x-protobuf")
+    .body_limit(app.config.max_body_bytes);
     routes.add(Method::POST, "/v1/traces", Ingest, doc, otlp_http::handler)
+}
+
+fn zipkin_spans(routes: Routes, app: &App) -> Routes {
+    let doc = Doc::new(
+        "Store a list of Zipkin's spans of version 2 (JSON or protobuf, gzip or zstd); 202 means committed to disk",
+    )
+    .takes_type("application/json")
+    .answers(StatusCode::ACCEPTED)
+    .body_limit(app.config.max_body_bytes);
+    routes.add(Method::POST, "/api/v2/spans", Ingest, doc, zipkin::handler)
 }
 
 fn ingest(routes: Routes, app: &App) -> Routes {
@@ -47,7 +59,7 @@ fn ingest(routes: Routes, app: &App) -> Routes {
     .takes::<api::Event>()
     .returns::<api::WebhookAnswer>()
     .body_limit(app.config.max_body_bytes);
-    otlp(routes, app).add(Method::POST, "/webhooks/spillway", Ingest, webhook_doc, webhook::handler)
+    zipkin_spans(otlp(routes, app), app).add(Method::POST, "/webhooks/spillway", Ingest, webhook_doc, webhook::handler)
 }
 
 fn telemetry(routes: Routes, app: &App) -> Routes {
@@ -330,10 +342,17 @@ pub fn otlp_http_router(app: App) -> Router {
     router.layer(from_fn_with_state(app.clone(), guard)).with_state(app)
 }
 
+/// The Zipkin listener.
+pub fn zipkin_router(app: App) -> Router {
+    let (router, _) = zipkin_spans(Routes::new(app.clone()), &app).finish();
+    router.layer(from_fn_with_state(app.clone(), guard)).with_state(app)
+}
+
 /// The OTLP/gRPC listener. It checks the key itself: gRPC has its own form of refusal.
 pub fn otlp_grpc_router(app: App) -> Router {
-    let service = TraceService::new(app.clone());
     Router::new()
-        .route_service("/opentelemetry.proto.collector.trace.v1.TraceService/{method}", service)
-        .layer(from_fn_with_state(app, guard))
+        .route(otlp_grpc::TRACES, post(otlp_grpc::traces))
+        .fallback(otlp_grpc::unimplemented)
+        .layer(from_fn_with_state(app.clone(), guard))
+        .with_state(app)
 }

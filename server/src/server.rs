@@ -174,6 +174,7 @@ impl Server {
             let router = match name {
                 "http" => routes::main_router(app.clone()),
                 "otlp-http" => routes::otlp_http_router(app.clone()),
+                "zipkin" => routes::zipkin_router(app.clone()),
                 _ => routes::otlp_grpc_router(app.clone()),
             };
             if let Ok(address) = bound.address() {
@@ -249,17 +250,20 @@ async fn open_listeners(config: &Config) -> Result<Vec<(&'static str, Bound)>, B
         ("http", "--listen", config.listen),
         ("otlp-http", "--otlp-http", config.otlp_http),
         ("otlp-grpc", "--otlp-grpc", config.otlp_grpc),
+        ("zipkin", "--zipkin", config.zipkin),
     ];
     let mut bound = Vec::new();
     for (name, flag, listen) in wanted {
         let Listen::On(address) = listen else { continue };
-        let listener = Bound::open(address, tls.clone()).await.map_err(|source| BindError::Listen {
-            name,
-            address,
-            flag,
-            source,
-        })?;
-        bound.push((name, listener));
+        match Bound::open(address, tls.clone()).await {
+            Ok(listener) => bound.push((name, listener)),
+            Err(source) if name == "zipkin" && !config.zipkin_wanted => {
+                tracing::warn!(
+                    "no listener for zipkin on {address} ({source}): its senders are served on the main port, and elsewhere with `{flag} <address>`"
+                );
+            }
+            Err(source) => return Err(BindError::Listen { name, address, flag, source }),
+        }
     }
     Ok(bound)
 }

@@ -33,19 +33,24 @@ impl Grpc {
     }
 
     pub async fn export(&self, message: &[u8], gzip: bool) -> Reply {
+        if !gzip {
+            return self.export_as(message, None).await;
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(message).unwrap();
+        self.export_as(&encoder.finish().unwrap(), Some("gzip")).await
+    }
+
+    /// Sends a message that is compressed already.
+    pub async fn export_as(&self, message: &[u8], encoding: Option<&str>) -> Reply {
         let mut request = Request::post(&self.url).header("content-type", "application/grpc").header("te", "trailers");
         let mut body = BytesMut::new();
-        let message = if gzip {
-            request = request.header("grpc-encoding", "gzip");
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            encoder.write_all(message).unwrap();
-            encoder.finish().unwrap()
-        } else {
-            message.to_vec()
-        };
-        body.put_u8(gzip.into());
+        if let Some(encoding) = encoding {
+            request = request.header("grpc-encoding", encoding);
+        }
+        body.put_u8(encoding.is_some().into());
         body.put_u32(message.len().try_into().unwrap());
-        body.put_slice(&message);
+        body.put_slice(message);
         let response = self.pool.request(request.body(Full::new(body.freeze())).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap();

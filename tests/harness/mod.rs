@@ -19,4 +19,4 @@ pub use browser::{Browser, View};
 pub use eventually::eventually;
 pub use grpc::Grpc;
 pub use http::{Answer, Client};
-pub use server::Server;
+pub use server::{Server, outcome};

@@ -16,6 +16,9 @@ const READY: Duration = Duration::from_secs(30);
 /// From the signal to the exit, with everything drained.
 const DRAINED: Duration = Duration::from_secs(20);
 
+/// Its listeners, as it calls them.
+const LISTENERS: [&str; 4] = ["http", "otlp-http", "otlp-grpc", "zipkin"];
+
 pub struct Server {
     /// Address of the main listener, without a slash at the end.
     pub http: String,
@@ -23,6 +26,8 @@ pub struct Server {
     pub otlp_http: String,
     /// Address for OTLP over gRPC.
     pub otlp_grpc: String,
+    /// Address for Zipkin's spans.
+    pub zipkin: String,
     process: Process,
     data: TempDir,
     _place: Option<Place>,
@@ -43,6 +48,11 @@ impl Server {
         Self::launch(tempfile::tempdir().unwrap(), &[], variables).await
     }
 
+    /// Starts it as somebody does who never heard of Zipkin; its port is taken.
+    pub async fn start_without_zipkin() -> Self {
+        Self::launch_with(&LISTENERS[..3], tempfile::tempdir().unwrap(), &[], &[]).await
+    }
+
     /// Starts it on a folder that another one left, as after an upgrade or a crash.
     pub async fn start_in(data: TempDir, args: &[&str]) -> Self {
         Self::launch(data, args, &[]).await
@@ -54,6 +64,10 @@ impl Server {
     }
 
     async fn launch(data: TempDir, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::launch_with(&LISTENERS, data, args, variables).await
+    }
+
+    async fn launch_with(listeners: &[&str], data: TempDir, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let place = among_others().await;
         let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));
         // The settings of whoever runs the tests must not decide how they end.
@@ -61,23 +75,24 @@ impl Server {
             command.env_remove(name);
         }
         command.current_dir(data.path()).arg("serve").arg("--data-dir").arg(data.path());
-        for listener in ["--listen", "--otlp-http", "--otlp-grpc"] {
-            command.args([listener, "127.0.0.1:0"]);
+        for listener in listeners {
+            let flag = if *listener == "http" { "--listen".to_owned() } else { format!("--{listener}") };
+            command.args([&flag, "127.0.0.1:0"]);
         }
         command.envs(variables.iter().copied());
         let mut process = Process::spawn("spillway serve", command.args(args));
 
-        let mut addresses = [None, None, None];
+        let mut addresses = [None, None, None, None];
         process
             .line("all its listeners", READY, |line| {
                 let (kind, url) = line.strip_prefix("listening ")?.split_once(' ')?;
-                let place = ["http", "otlp-http", "otlp-grpc"].iter().position(|known| *known == kind)?;
+                let place = LISTENERS.iter().position(|known| *known == kind)?;
                 addresses[place] = Some(url.trim_end_matches('/').to_owned());
-                addresses.iter().all(Option::is_some).then_some(())
+                (addresses.iter().flatten().count() == listeners.len()).then_some(())
             })
             .await;
-        let [http, otlp_http, otlp_grpc] = addresses.map(Option::unwrap);
-        Self { http, otlp_http, otlp_grpc, process, data, _place: place }
+        let [http, otlp_http, otlp_grpc, zipkin] = addresses.map(Option::unwrap_or_default);
+        Self { http, otlp_http, otlp_grpc, zipkin, process, data, _place: place }
     }
 
     /// The address of a path on the main listener.
@@ -115,4 +130,17 @@ impl Server {
             Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status().await.unwrap();
         assert!(status.success(), "cannot send {name} to the server");
     }
+}
+
+/// Runs the binary to its end: its code, standard output and standard error.
+pub async fn outcome(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spillway"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPILLWAY_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder.path()).args(args).envs(variables.iter().copied()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.expect("it goes on").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -46,7 +46,17 @@ impl Server {
         let data = tempfile::tempdir_in(work).unwrap();
         let began = Instant::now();
         let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "off"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--otlp-http",
+                "127.0.0.1:0",
+                "--otlp-grpc",
+                "off",
+                "--zipkin",
+                "off",
+            ])
             .args(["--log-filter", "warn", "--data-dir"])
             .arg(data.path())
             .stdout(Stdio::piped())

@@ -33,6 +33,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("listen", "127.0.0.1:7070", "address of the web interface and the API, or `off`"),
     setting("otlp_http", "127.0.0.1:4318", "address of the OTLP/HTTP receiver, or `off`"),
     setting("otlp_grpc", "127.0.0.1:4317", "address of the OTLP/gRPC receiver, or `off`"),
+    setting("zipkin", "127.0.0.1:9411", "address of the Zipkin receiver, or `off`"),
     setting("data_dir", "./data", "directory of the SQLite files"),
     setting(
         "allow_network_filesystem",

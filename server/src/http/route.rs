@@ -79,6 +79,13 @@ impl Doc {
         }
     }
 
+    /// Answers that status without a body.
+    #[must_use]
+    pub fn answers(mut self, status: StatusCode) -> Self {
+        self.response = (status, None);
+        self
+    }
+
     /// Answers 200 with JSON.
     #[must_use]
     pub fn returns<T: ToSchema>(self) -> Self {

@@ -1,159 +1,126 @@
-//! OTLP over gRPC: the same bytes, the same walk. The codec hands the message over undecoded, so no generated structs are built.
+//! OTLP over gRPC: the same bytes, the same walk.
+//!
+//! Not `tonic`'s server: it inflates a message on the reactor, up to a size but at any ratio, and with zstd in a window as large as the
+//! sender says. A unary call is five bytes before a message and a trailer behind the answer, so bodies take the way of all others instead:
+//! budget, limits, a thread of their own. Only the form of an error is `tonic`'s.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use http::Request;
-use spillway_decode::otlp::response;
-use tonic::{
-    Code, Response, Status,
+use axum::{
     body::Body,
-    codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EnabledCompressionEncodings, EncodeBuf, Encoder},
-    server::{Grpc, NamedService, UnaryService},
+    extract::{Request, State},
+    response::Response,
 };
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::{BodyExt as _, Full};
+use spillway_decode::{inflate::Packing, otlp::response};
+use tonic::{Code, Status};
 
-use super::{Encoding, Refused, body::Received};
+use super::{Encoding, Form, Refused, Reservation, body::Received};
 use crate::{app::App, http::access::Permission, metrics::Source};
 
-/// Messages as bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct RawCodec;
+/// The path of `opentelemetry.proto.collector.trace.v1.TraceService`.
+pub const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
+/// What a message may be compressed with.
+const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
+/// A flag that says whether the message is compressed, and its length.
+const PREFIX_BYTES: usize = 5;
 
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
+/// Stores the spans of one call; OK means committed.
+#[tracing::instrument(name = "ingest.otlp_grpc", skip_all)]
+pub async fn traces(State(app): State<App>, request: Request) -> Response {
+    let stored = async {
+        let (body, reservation) = message(&app, request).await?;
+        let stored = app.ingest.spans(Source::OtlpGrpc, Form::Otlp(Encoding::Protobuf), body, reservation).await;
+        let stored = stored.map_err(|refused| refuse(&app, &refused))?;
+        Ok(response::success(stored.rejected, &stored.message, Encoding::Protobuf))
+    };
+    match stored.await {
+        Ok(answer) => ok(&answer),
+        Err(status) => failed(status),
     }
 }
 
-impl Decoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
+/// Any other call.
+pub async fn unimplemented() -> Response {
+    failed(Status::unimplemented("only Export of traces is served"))
+}
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        let length = buffer.remaining();
-        Ok(Some(buffer.copy_to_bytes(length)))
+/// The one message of a call.
+async fn message(app: &App, request: Request) -> Result<(Received, Reservation), Status> {
+    let (parts, body) = request.into_parts();
+    if app.access.check(Permission::Ingest, &parts.headers, std::time::Instant::now()).is_err() {
+        return Err(Status::unauthenticated("this call must carry the ingest key: `authorization: Bearer <key>`"));
+    }
+    let packing = packing(&parts.headers)?;
+    let read = async {
+        let (bytes, mut reservation) = app.ingest.collect(&parts.headers, body).await?;
+        let (compressed, message) = unframed(bytes)?;
+        if compressed && packing.is_none() {
+            return Err(Refused::Malformed("the message is compressed, but `grpc-encoding` does not say how".into()));
+        }
+        let received = app.ingest.received(message, packing.filter(|_| compressed), &mut reservation)?;
+        Ok((received, reservation))
+    };
+    read.await.map_err(|refused| refuse(app, &refused))
+}
+
+fn packing(headers: &HeaderMap) -> Result<Option<Packing>, Status> {
+    let Some(encoding) = headers.get("grpc-encoding") else { return Ok(None) };
+    match encoding.to_str().unwrap_or("?") {
+        "identity" => Ok(None),
+        "gzip" => Ok(Some(Packing::Gzip)),
+        "zstd" => Ok(Some(Packing::Zstd)),
+        other => {
+            let other: String = other.chars().take(40).collect();
+            Err(Status::unimplemented(format!("grpc-encoding `{other}` is not understood: send gzip, zstd or none")))
+        }
     }
 }
 
-/// `opentelemetry.proto.collector.trace.v1.TraceService`.
-#[derive(Clone)]
-pub struct TraceService {
-    app: App,
-}
-
-impl TraceService {
-    /// The service.
-    pub fn new(app: App) -> Self {
-        Self { app }
+/// Whether the message is compressed, and it.
+fn unframed(mut body: Bytes) -> Result<(bool, Bytes), Refused> {
+    let malformed = |what: &str| Refused::Malformed(what.to_owned());
+    let [compressed, length @ ..] =
+        body.first_chunk::<PREFIX_BYTES>().ok_or_else(|| malformed("the call holds no message"))?;
+    let (compressed, length) = (*compressed, u32::from_be_bytes(*length));
+    let message = body.split_off(PREFIX_BYTES);
+    if message.len() as u64 != u64::from(length) {
+        return Err(malformed("the call must hold one message, of the length that stands before it"));
+    }
+    match compressed {
+        0 => Ok((false, message)),
+        1 => Ok((true, message)),
+        _ => Err(malformed("the byte before the message's length must be 0 or 1")),
     }
 }
 
-impl NamedService for TraceService {
-    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+fn ok(message: &[u8]) -> Response {
+    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).expect("an answer is a count and a sentence"));
+    frame.put_slice(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = Full::new(frame.freeze()).with_trailers(async { Some(Ok(trailers)) });
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
+    response.headers_mut().insert("grpc-accept-encoding", ACCEPTED);
+    response
 }
 
-impl tower_service::Service<Request<axum::body::Body>> for TraceService {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<axum::body::Body>) -> Self::Future {
-        let app = self.app.clone();
-        Box::pin(async move {
-            let export = request.uri().path().ends_with("/Export");
-            if !export {
-                return Ok(Status::unimplemented("only Export is served").into_http());
-            }
-            if app.access.check(Permission::Ingest, request.headers(), std::time::Instant::now()).is_err() {
-                return Ok(Status::unauthenticated(
-                    "this call must carry the ingest key: `authorization: Bearer <key>`",
-                )
-                .into_http());
-            }
-            // The message is read by the codec, so its largest size is set aside first and shrunk when it is known.
-            let announced = request
-                .headers()
-                .get(http::header::CONTENT_LENGTH)
-                .and_then(|length| length.to_str().ok()?.parse().ok());
-            let reservation =
-                match app.ingest.reserve(announced.unwrap_or(UNKNOWN_LENGTH).min(app.config.max_body_bytes)) {
-                    Ok(reservation) => reservation,
-                    Err(refused) => {
-                        app.ingest.refused(Source::OtlpGrpc, &refused);
-                        return Ok(status_of(&refused).into_http());
-                    }
-                };
-            let mut accepted = EnabledCompressionEncodings::default();
-            accepted.enable(CompressionEncoding::Gzip);
-            let mut grpc = Grpc::new(RawCodec)
-                .apply_compression_config(accepted, EnabledCompressionEncodings::default())
-                .apply_max_message_size_config(Some(app.config.max_decompressed_bytes), None);
-            Ok(grpc.unary(Export { app, reservation: Some(reservation) }, request).await)
-        })
-    }
+fn failed(status: Status) -> Response {
+    let mut response = status.into_http::<Body>();
+    response.headers_mut().insert("grpc-accept-encoding", ACCEPTED);
+    response
 }
 
-/// gRPC senders rarely announce a length; batches of the SDKs are far below this, and the real size is reserved before decoding.
-const UNKNOWN_LENGTH: usize = 1 << 20;
-
-struct Export {
-    app: App,
-    reservation: Option<super::Reservation>,
-}
-
-impl UnaryService<Bytes> for Export {
-    type Response = Bytes;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Status>> + Send>>;
-
-    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let app = self.app.clone();
-        let reservation = self.reservation.take();
-        Box::pin(async move {
-            let stored = async {
-                let mut reservation = reservation.ok_or(Refused::Failed)?;
-                let body = request.into_inner();
-                app.ingest.resize(&mut reservation, body.len())?;
-                app.ingest.spans(Source::OtlpGrpc, Encoding::Protobuf, Received::plain(body), reservation).await
-            };
-            match stored.await {
-                Ok(stored) => {
-                    Ok(Response::new(response::success(stored.rejected, &stored.message, Encoding::Protobuf).into()))
-                }
-                Err(refused) => {
-                    app.ingest.refused(Source::OtlpGrpc, &refused);
-                    Err(status_of(&refused))
-                }
-            }
-        })
-    }
+fn refuse(app: &App, refused: &Refused) -> Status {
+    app.ingest.refused(Source::OtlpGrpc, refused);
+    status_of(refused)
 }
 
 /// UNAVAILABLE with `google.rpc.RetryInfo` makes clients come back; RESOURCE_EXHAUSTED without one makes them give up.
@@ -182,4 +149,23 @@ fn retry_later(message: &str, delay: Duration) -> Status {
         message,
         response::retry_info(Code::Unavailable as i32, message, delay).into(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[test]
+    fn a_call_holds_exactly_one_message() {
+        let read = |body: &'static [u8]| unframed(Bytes::from_static(body));
+
+        assert_eq!(read(b"\0\0\0\0\x02ab").unwrap(), (false, Bytes::from_static(b"ab")));
+        assert_eq!(read(b"\x01\0\0\0\0").unwrap(), (true, Bytes::new()));
+        for bad in
+            [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03ab", b"\0\0\0\0\x01ab", b"\x02\0\0\0\0", b"\0\xff\xff\xff\xffab"]
+        {
+            assert!(matches!(read(bad), Err(Refused::Malformed(_))), "{bad:?}");
+        }
+    }
 }

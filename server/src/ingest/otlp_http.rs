@@ -11,7 +11,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use spillway_decode::otlp::response;
 
-use super::{Encoding, Refused};
+use super::{Encoding, Form, Refused};
 use crate::{app::App, metrics::Source};
 
 /// `google.rpc.Code`.
@@ -37,7 +37,7 @@ pub async fn handler(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let stored = async {
         let (body, reservation) = app.ingest.read(&parts.headers, body).await?;
-        app.ingest.spans(Source::OtlpHttp, encoding, body, reservation).await
+        app.ingest.spans(Source::OtlpHttp, Form::Otlp(encoding), body, reservation).await
     };
     match stored.await {
         Ok(stored) => {

@@ -8,7 +8,7 @@ use crate::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Listener {
-    /// `http`, `otlp-http` or `otlp-grpc`.
+    /// `http`, `otlp-http`, `otlp-grpc` or `zipkin`.
     pub name: String,
     /// Where.
     pub url: String,
@@ -18,7 +18,7 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IngestSource {
-    /// `otlp_http`, `otlp_grpc` or `webhook`.
+    /// `otlp_http`, `otlp_grpc`, `webhook` or `zipkin`.
     pub source: String,
     /// Requests that were stored.
     pub requests: u64,

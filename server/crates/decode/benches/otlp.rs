@@ -1,4 +1,5 @@
-//! Decoding an OTLP trace request as an SDK sends it: 512 spans with 10 attributes each, plain.
+//! Decoding a request as an SDK sends it: 512 spans with 10 attributes each, plain, in OTLP's and Zipkin's encodings. One thread, so spans
+//! a second are spans per CPU-second.
 //!
 //! The request is made here, so that the figure can be repeated anywhere; every run first checks that what was decoded is what was
 //! sent.
@@ -17,8 +18,9 @@ use serde_json::json;
 use spillway_decode::{
     Limits, otlp,
     redact::{RedactionCounts, RedactionRules, Redactor, Rule},
+    zipkin,
 };
-use spillway_model::batch::{Attributes, SpanBatch, ValueRef};
+use spillway_model::batch::{Attributes, SpanBatch, SpanKind, ValueRef};
 
 const SPANS: u64 = 512;
 
@@ -58,6 +60,17 @@ fn decode(c: &mut Criterion) {
     group.bench_function("json", |bench| bench.iter(|| otlp::json::decode_traces(black_box(json.as_bytes()), &limits)));
     group.bench_function("protobuf with prost", |bench| {
         bench.iter(|| ExportTraceServiceRequest::decode(black_box(&*protobuf)))
+    });
+    group.finish();
+
+    let zipkin_json = as_zipkin(&decoded.batch);
+    let again = zipkin::decode_spans(zipkin_json.as_bytes(), zipkin::Encoding::Json, &limits);
+    let again = again.expect("the list is well-formed").batch;
+    assert_eq!((again.len() as u64, again.attribute_keys.len() as u64), (SPANS, SPANS * 10 + 2));
+    let mut group = c.benchmark_group("zipkin");
+    group.throughput(Throughput::Elements(SPANS));
+    group.bench_function("json", |bench| {
+        bench.iter(|| zipkin::decode_spans(black_box(zipkin_json.as_bytes()), zipkin::Encoding::Json, &limits))
     });
     group.finish();
 }
@@ -152,6 +165,33 @@ fn json(batch: &SpanBatch) -> String {
     let resource = json!({"attributes": attributes(batch.span(0).resource_attributes())});
     json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "http"}, "spans": spans}]}]})
         .to_string()
+}
+
+/// The same spans in Zipkin's JSON: its tags are all text.
+fn as_zipkin(batch: &SpanBatch) -> String {
+    let spans: Vec<_> = batch
+        .iter()
+        .map(|span| {
+            let tags: serde_json::Map<_, _> = span
+                .attributes()
+                .iter()
+                .map(|(key, value)| {
+                    let text = match value {
+                        ValueRef::Int(int) => int.to_string(),
+                        value => value.as_str().unwrap_or_default().to_owned(),
+                    };
+                    (key.to_owned(), text.into())
+                })
+                .collect();
+            json!({
+                "traceId": span.trace_id().to_string(), "id": span.span_id().to_string(), "parentId": span.parent_id().to_string(),
+                "kind": if span.kind() == SpanKind::Server { "SERVER" } else { "CLIENT" }, "name": span.name(),
+                "timestamp": span.start_ns() / 1_000, "duration": (span.end_ns() - span.start_ns()) / 1_000,
+                "localEndpoint": {"serviceName": "checkout", "ipv4": "10.1.0.4"}, "tags": tags,
+            })
+        })
+        .collect();
+    serde_json::Value::Array(spans).to_string()
 }
 
 /// SplitMix64: the same request everywhere.

@@ -9,8 +9,9 @@
 //! | [`otlp::response`] | writes OTLP's answers |
 //! | [`otlp::write`] | writes a batch as OTLP/JSON |
 //! | [`otlp::value`] | nested attribute values, for showing |
+//! | [`zipkin`] | Zipkin's spans of version 2, JSON and protobuf |
 //! | [`jaeger`] | what Jaeger's interface saves |
-//! | [`gzip`] | compressed bodies |
+//! | [`inflate`] | compressed bodies |
 //! | [`webhook`] | health and breaker events |
 //! | [`breaker`] | feeds of breakers and limiters: resilience4j, Hystrix, opossum, Envoy |
 //! | [`health`] | answers to the question how somebody is |
@@ -18,8 +19,8 @@
 //! | [`redact`] | takes secrets out of what the others decoded, before anything is stored |
 
 pub mod breaker;
-pub mod gzip;
 pub mod health;
+pub mod inflate;
 pub mod jaeger;
 mod json;
 mod limits;
@@ -30,6 +31,7 @@ pub mod redact;
 mod rejected;
 pub mod series;
 pub mod webhook;
+pub mod zipkin;
 
 pub use limits::Limits;
 pub use rejected::{Decoded, Reason, Rejected, Trimmed};

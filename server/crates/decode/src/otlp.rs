@@ -4,7 +4,7 @@ pub(crate) mod error;
 pub mod json;
 pub mod protobuf;
 pub mod response;
-mod sink;
+pub(crate) mod sink;
 pub mod value;
 pub mod write;
 

@@ -43,6 +43,8 @@ pub enum Reason {
     SpanId,
     /// Its parent's id is neither absent nor 8 bytes.
     ParentId,
+    /// Nothing says when it was. OTLP has no such spans; Zipkin's tags that were sent after the fact are.
+    NoTime,
     /// The request holds more spans than one may.
     SpanLimit,
     /// The request holds more scopes than one may.
@@ -58,6 +60,7 @@ impl Reason {
             Self::TraceId => "trace_id",
             Self::SpanId => "span_id",
             Self::ParentId => "parent_id",
+            Self::NoTime => "no_time",
             Self::SpanLimit => "span_limit",
             Self::ScopeLimit => "scope_limit",
             Self::RowLimit => "row_limit",
@@ -71,6 +74,7 @@ impl fmt::Display for Reason {
             Self::TraceId => "the trace id must be 16 bytes, not all zero",
             Self::SpanId => "the span id must be 8 bytes, not all zero",
             Self::ParentId => "the parent span id must be 8 bytes, or absent",
+            Self::NoTime => "the span has neither a timestamp nor an annotation",
             Self::SpanLimit => "too many spans in one request",
             Self::ScopeLimit => "too many scopes in one request",
             Self::RowLimit => "too many attributes, events and links in one request",

@@ -1,4 +1,4 @@
-//! Where both encodings put what they read: the builder, behind the limits.
+//! Where decoders of spans put what they read: the builder, behind the limits.
 
 use std::{fmt, str::Utf8Error};
 
@@ -11,7 +11,7 @@ use crate::{Decoded, Limits, Reason, Rejected, Trimmed};
 
 /// Which span of the request is being read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub resource: usize,
     pub scope: usize,
     pub span: usize,
@@ -25,7 +25,7 @@ impl fmt::Display for Place {
 
 /// The attributes of one resource, scope, span, event or link while they are read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     start: u32,
     /// How many were read.
     position: usize,
@@ -43,14 +43,14 @@ impl Owner {
 
 /// Whether the texts of one owner are likely to be those of the one before, at the same position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Remembers {
+pub(crate) enum Remembers {
     /// Spans of one request look alike.
     Last,
     /// The others do not, or are rare.
     Nothing,
 }
 
-pub(super) struct Sink {
+pub(crate) struct Sink {
     pub builder: SpanBatchBuilder,
     pub limits: Limits,
     pub trimmed: Trimmed,
@@ -202,6 +202,11 @@ impl Sink {
         self.rejected.add(reason, 1, self.place);
     }
 
+    /// The same for formats whose places are not those of OTLP.
+    pub fn reject_at(&mut self, reason: Reason, place: impl fmt::Display) {
+        self.rejected.add(reason, 1, place);
+    }
+
     /// Counts spans of which not one was read.
     pub fn reject_all(&mut self, reason: Reason, spans: usize) {
         self.place.span = 0;
@@ -211,14 +216,14 @@ impl Sink {
 
 /// A resource that is added when a scope with spans shows that it is needed.
 #[derive(Default)]
-pub(super) struct PendingResource {
+pub(crate) struct PendingResource {
     pub row: Resource,
     pub added: Option<u32>,
 }
 
 /// A span's ids as they were sent; absent ones are empty.
 #[derive(Clone, Copy, Default)]
-pub(super) struct RawIds<'a> {
+pub(crate) struct RawIds<'a> {
     pub trace: &'a [u8],
     pub span: &'a [u8],
     pub parent: &'a [u8],
@@ -242,11 +247,11 @@ impl RawIds<'_> {
 }
 
 /// The id, if it is one.
-pub(super) fn trace_id(bytes: &[u8]) -> Option<TraceId> {
+pub(crate) fn trace_id(bytes: &[u8]) -> Option<TraceId> {
     bytes.try_into().ok().map(TraceId).filter(|id| *id != TraceId::default())
 }
 
 /// The id, if it is one.
-pub(super) fn span_id(bytes: &[u8]) -> Option<SpanId> {
+pub(crate) fn span_id(bytes: &[u8]) -> Option<SpanId> {
     bytes.try_into().ok().map(SpanId).filter(|id| !id.is_none())
 }
