@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 pub use layers::{Layered, Origin, Value};
 pub use settings::{SETTINGS, Setting};
+use spillway_model::topology::Sampling;
 
 /// Why the configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +135,7 @@ pub struct Config {
     pub retention_rollups_1s: Duration,
     pub retention_rollups_10s: Duration,
     pub retention_rollups_1m: Duration,
+    pub sampling: Sampling,
     pub redact_keys: Vec<String>,
     pub redact_allow: Vec<String>,
     pub shutdown_grace: Duration,
@@ -177,6 +179,7 @@ impl Config {
             retention_rollups_1s: get("retention.rollups_1s").parse(parse::duration)?,
             retention_rollups_10s: get("retention.rollups_10s").parse(parse::duration)?,
             retention_rollups_1m: get("retention.rollups_1m").parse(parse::duration)?,
+            sampling: get("sampling.services").parse(parse::sampling)?,
             redact_keys: parse::list(&get("redact.keys").text),
             redact_allow: parse::list(&get("redact.allow").text),
             shutdown_grace: get("shutdown_grace").parse(parse::duration)?,

@@ -17,7 +17,7 @@ use spillway_api::Topology;
 use spillway_model::{
     event::Event,
     identity::ServiceKey,
-    topology::{Live, LiveLimits, LiveStats, Map, UsageSignals},
+    topology::{Live, LiveLimits, LiveStats, Map, Sampling, UsageSignals},
 };
 use spillway_store::{EventLog, LatestStates, StoreError};
 use tokio::sync::{Notify, mpsc};
@@ -67,9 +67,10 @@ pub struct Rebuilt(Live);
 
 impl Rebuilt {
     /// One that knows nothing. `seed` is a secret of the process for hash tables whose keys strangers choose.
-    pub fn empty(seed: u64) -> Self {
+    pub fn empty(seed: u64, sampling: Sampling) -> Self {
         let mut limits = LiveLimits::default();
         limits.pairer.seed = seed;
+        limits.pairer.sampling = sampling;
         Self(Live::new(limits))
     }
 
@@ -85,8 +86,8 @@ impl Rebuilt {
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
-pub async fn rebuild(store: &impl EventLog, now_ns: i64) -> Result<Rebuilt, StoreError> {
-    let mut rebuilt = Rebuilt::empty(rand::random());
+pub async fn rebuild(store: &impl EventLog, now_ns: i64, sampling: Sampling) -> Result<Rebuilt, StoreError> {
+    let mut rebuilt = Rebuilt::empty(rand::random(), sampling);
     rebuilt.restore(&store.latest_states(now_ns - STATES_NS, now_ns).await?, now_ns);
     Ok(rebuilt)
 }

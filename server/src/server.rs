@@ -98,7 +98,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let (stop, stop_writer, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
 
-        let past = live::rebuild(&store, clock::unix_ns()).await.map_err(store_error)?;
+        let past = live::rebuild(&store, clock::unix_ns(), config.sampling.clone()).await.map_err(store_error)?;
         let committed = Arc::new(Notify::new());
         let (caught_up, map_is_there) = oneshot::channel();
         let feed = {

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use spillway_model::topology::{Sampled, Sampling};
+
 use super::{Listen, LogFormat};
 
 pub(super) fn listen(text: &str) -> Result<Listen, String> {
@@ -83,6 +85,26 @@ pub(super) fn share(text: &str) -> Result<Option<f64>, String> {
         .ok_or_else(|| "expected a share of at most 25% such as 1%, or `off`".into())
 }
 
+/// `checkout=1%, legacy=tail`.
+pub(super) fn sampling(text: &str) -> Result<Sampling, String> {
+    let one = |item: String| {
+        let (service, how) = item.split_once('=')?;
+        let (service, how) = (service.trim(), how.trim());
+        let sampled = match how {
+            "tail" => Sampled::Tail,
+            _ => {
+                let percent: f64 = how.strip_suffix('%')?.trim().parse().ok()?;
+                Sampled::Head(Some(percent / 100.0).filter(|share| *share > 0.0 && *share <= 1.0)?)
+            }
+        };
+        (!service.is_empty()).then(|| (service.to_owned(), sampled))
+    };
+    list(text)
+        .into_iter()
+        .map(|item| one(item.clone()).ok_or_else(|| format!("`{item}` is not SERVICE=PERCENT% or SERVICE=tail")))
+        .collect()
+}
+
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let bytes = bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
     // The store addresses a batch with 32 bits.
@@ -112,6 +134,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sampling_is_read_service_by_service() {
+        let read = sampling("checkout=1%, legacy = tail, edge=12.5 %").unwrap();
+        let expected: Sampling = [
+            ("checkout".to_owned(), Sampled::Head(0.01)),
+            ("edge".to_owned(), Sampled::Head(0.125)),
+            ("legacy".to_owned(), Sampled::Tail),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(read, expected);
+        assert_eq!(sampling(""), Ok(Sampling::default()));
+        for bad in ["checkout", "checkout=", "=1%", "checkout=0%", "checkout=101%", "checkout=1", "checkout=NaN%"] {
+            assert_eq!(sampling(bad), Err(format!("`{bad}` is not SERVICE=PERCENT% or SERVICE=tail")));
+        }
+    }
 
     #[test]
     fn sizes_and_times_are_read_with_their_units() {

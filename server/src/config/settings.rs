@@ -80,6 +80,11 @@ pub const SETTINGS: &[Setting] = &[
         "how long they can tell ten seconds apart; not less than `retention.rollups_1s`",
     ),
     setting("retention.rollups_1m", "90d", "how long they go back, in minutes; not less than `retention.rollups_10s`"),
+    setting(
+        "sampling.services",
+        "",
+        "services whose spans do not say how they were sampled, separated by commas: `checkout=1%` when one trace in a hundred is sent, `legacy=tail` when slow and failed ones are chosen, which are then never counted",
+    ),
     setting("redact.keys", "", "further attribute keys whose values are masked, separated by commas"),
     setting("redact.allow", "", "attribute keys that are never masked, separated by commas"),
     setting("shutdown_grace", "10s", "how long a stop waits for requests in flight"),

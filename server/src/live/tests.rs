@@ -6,6 +6,7 @@ use spillway_model::{
     batch::{Scope, SpanBatch, SpanBatchBuilder, SpanKind, SpanRow, StrId, Value},
     event::{BreakerState, EventBody, HealthStatus},
     identity::{SpanId, TraceId},
+    topology::Sampling,
 };
 use spillway_store::{Projection as _, Watermark};
 use tokio::time::{Instant, sleep, timeout};
@@ -25,7 +26,7 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn running() -> Running {
-    running_from(Rebuilt::empty(7))
+    running_from(Rebuilt::empty(7, Sampling::default()))
 }
 
 fn running_from(past: Rebuilt) -> Running {
@@ -38,7 +39,13 @@ fn running_from(past: Rebuilt) -> Running {
 
 /// A pairing without anybody who draws.
 pub(crate) fn pairing() -> Pairing {
-    prepare(Rebuilt::empty(7), Arc::new(Metrics::default()), Arc::new(|| NOW), CancellationToken::new()).1
+    prepare(
+        Rebuilt::empty(7, Sampling::default()),
+        Arc::new(Metrics::default()),
+        Arc::new(|| NOW),
+        CancellationToken::new(),
+    )
+    .1
 }
 
 impl Running {
@@ -334,7 +341,8 @@ async fn closing_ends_every_stream() {
 async fn a_map_that_cannot_keep_up_leaves_events_out_and_counts_them() {
     let (stop, metrics) = (CancellationToken::new(), Arc::new(Metrics::default()));
     // The task does not run: nothing is taken out.
-    let (live, _pairing, _task) = prepare(Rebuilt::empty(7), metrics.clone(), Arc::new(|| NOW), stop);
+    let (live, _pairing, _task) =
+        prepare(Rebuilt::empty(7, Sampling::default()), metrics.clone(), Arc::new(|| NOW), stop);
 
     for _ in 0..EVENT_INBOX + 5 {
         live.show_events(Vec::new(), NOW);
@@ -395,7 +403,7 @@ async fn what_was_stored_is_on_the_map_from_the_start() {
     let states = LatestStates {
         events: vec![event(NOW - 600_000_000_000, BreakerState::Open), event(NOW - 30_000_000_000, BreakerState::Open)],
     };
-    let mut past = Rebuilt::empty(7);
+    let mut past = Rebuilt::empty(7, Sampling::default());
     past.restore(&states, NOW);
 
     let mut running = running_from(past);

@@ -69,6 +69,7 @@ fn node(node: &MapNode) -> api::Node {
         p50_ms: numbers.and_then(|numbers| numbers.p50_ms).map(round),
         p95_ms: numbers.and_then(|numbers| numbers.p95_ms).map(round),
         p99_ms: numbers.and_then(|numbers| numbers.p99_ms).map(round),
+        estimated: node.estimated,
         instances: node.instances,
         version: node.version.as_deref().map(str::to_owned),
         shedding: node.shedding.as_ref().map(shedding),

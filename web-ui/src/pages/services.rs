@@ -143,7 +143,7 @@ fn service_row(
         <tr data-selected=is_selected data-service=move || node.with(|node| node.as_ref().map(|node| node.name.clone()))>
             <td>{state}</td>
             <td><button type="button" class="link services__open" on:click=select>{name}</button> {open_breakers}</td>
-            <td class="num">{field(|node| format::rate(node.rate))}</td>
+            <td class="num">{field(format::rate_of)}</td>
             <td class="num" data-state=sick>{field(|node| format::percent(node.error_ratio))}</td>
             <td class="num">{field(|node| format::millis(node.p50_ms))}</td>
             <td class="num">{field(|node| format::millis(node.p95_ms))}</td>

@@ -1,6 +1,6 @@
 //! Numbers and times for people: three significant digits, a unit, and a dash where there is no sample.
 
-use spillway_api::Timestamp;
+use spillway_api::{Node, Timestamp};
 
 /// What stands for "no samples": never a zero, which would be a statement.
 pub const NONE: &str = "—";
@@ -50,6 +50,12 @@ pub fn rate(value: Option<f64>) -> String {
         Some(value) if value.is_finite() => format!("{}/s", prefixed(value)),
         _ => NONE.to_owned(),
     }
+}
+
+/// Requests per second of a node: `≈ 251/s` where they are scaled up from sampled spans.
+pub fn rate_of(node: &Node) -> String {
+    let sign = if node.estimated && node.rate.is_some() { "≈\u{a0}" } else { "" };
+    format!("{sign}{}", rate(node.rate))
 }
 
 /// A share as per cent: `38 %`, `0.4 %`. Never rounds a part up to all, nor something down to nothing.
@@ -219,6 +225,16 @@ mod tests {
         ] {
             assert_eq!(significant(value), text, "{value}");
         }
+    }
+
+    #[test]
+    fn a_rate_from_sampled_spans_is_marked() {
+        let mut node = crate::sample::node("cart", 251.0, 0.0);
+        assert_eq!(rate_of(&node), "251/s");
+        node.estimated = true;
+        assert_eq!(rate_of(&node), "≈\u{a0}251/s");
+        node.rate = None;
+        assert_eq!(rate_of(&node), NONE);
     }
 
     #[test]

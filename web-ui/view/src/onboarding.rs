@@ -91,7 +91,11 @@ pub fn has_data(status: &Status) -> bool {
 pub fn first_data(status: &Status) -> Option<String> {
     let busiest: &IngestSource =
         status.ingest.iter().filter(|source| source.items > 0).max_by_key(|source| source.items)?;
-    let noun = if busiest.source.starts_with("otlp") || busiest.source == "zipkin" { ("span", "spans") } else { ("event", "events") };
+    let noun = if busiest.source.starts_with("otlp") || busiest.source == "zipkin" {
+        ("span", "spans")
+    } else {
+        ("event", "events")
+    };
     Some(format!("{} by {}", crate::format::plural(busiest.items, noun.0, noun.1), source(&busiest.source)))
 }
 

@@ -25,6 +25,7 @@ pub fn node(name: &str, rate: f64, error_ratio: f64) -> Node {
         p50_ms: Some(12.0),
         p95_ms: Some(80.0),
         p99_ms: Some(310.0),
+        estimated: false,
         instances: 3,
         version: None,
         shedding: None,

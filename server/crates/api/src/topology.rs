@@ -107,6 +107,9 @@ pub struct Node {
     pub p95_ms: Option<f64>,
     /// 99th percentile of the time to serve.
     pub p99_ms: Option<f64>,
+    /// True when these numbers are scaled up from sampled spans.
+    #[serde(default)]
+    pub estimated: bool,
     /// Instances seen within the window, from telemetry, health and usage reports.
     pub instances: u32,
     /// Newest `service.version` seen.
@@ -377,6 +380,7 @@ mod tests {
             p50_ms: None,
             p95_ms: None,
             p99_ms: None,
+            estimated: false,
             instances: 1,
             version: None,
             shedding: None,

@@ -88,7 +88,8 @@ pub struct Measurement {
     pub failed: bool,
     /// True while the other half of the call has not been seen.
     pub provisional: bool,
-    /// How often it counts: 1, or -1 to take it back. Sampled spans count as many times as their adjusted count says.
+    /// How often it counts: 1, or -1 to take it back. Sampled spans count as many times as their adjusted count says, and those that were chosen by
+    /// what became of them not at all (0): they only show that there is such a call.
     pub times: i64,
 }
 
@@ -114,6 +115,9 @@ impl Aggregate {
     /// The same for a duration whose bucket is known.
     pub(crate) fn count_at(&mut self, measured: &Measurement, bucket: Option<i16>) {
         let times = measured.times;
+        if times == 0 {
+            return;
+        }
         self.count += times;
         self.failed += if measured.failed { times } else { 0 };
         self.provisional += if measured.provisional { times } else { 0 };

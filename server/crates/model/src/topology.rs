@@ -15,5 +15,5 @@ pub use live::{Live, LiveLimits, LiveStats};
 pub use map::{
     BreakerReport, Map, MapEdge, MapNode, MergedBreaker, Numbers, SeenBreakerState, ServiceHealth, ShedLoad,
 };
-pub use pairer::{Pairer, PairerLimits, PairerStats};
+pub use pairer::{Pairer, PairerLimits, PairerStats, Sampled, Sampling};
 pub use usage::UsageSignals;

@@ -223,7 +223,7 @@ fn scene_node(node: &Node) -> SceneNode {
         kind: node.kind,
         shape,
         health,
-        rate: format::rate(node.rate),
+        rate: format::rate_of(node),
         errors: (error_share >= 0.005).then(|| percent(error_share)),
         error_share,
         lane,

@@ -38,7 +38,7 @@ impl TipText {
 
 fn node_text(node: &Node) -> TipText {
     let health = scene::health(node);
-    let mut rows = vec![("Requests", format::rate(node.rate)), ("Errors", format::percent(node.error_ratio))];
+    let mut rows = vec![("Requests", format::rate_of(node)), ("Errors", format::percent(node.error_ratio))];
     rows.push(("p50 · p99", both(node.p50_ms, node.p99_ms)));
     if node.instances > 0 {
         rows.push(("Instances", node.instances.to_string()));

@@ -193,6 +193,7 @@ fn node(name: &str, kind: NodeKind, rate: f64) -> MapNode {
         health: ServiceHealth::Healthy,
         health_reason: None,
         reported_health: None,
+        estimated: false,
         numbers: Some(Numbers {
             count: 300,
             rate,

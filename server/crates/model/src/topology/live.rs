@@ -295,7 +295,7 @@ impl Sums {
                 node.window.slide(span);
                 for fact in facts {
                     if let Some(at_s) = unplaced.place(span, fact) {
-                        node.window.add(fact, at_s);
+                        node.add(fact, at_s, now_ns);
                     }
                     node.see(fact.at_ns.min(now_ns));
                 }

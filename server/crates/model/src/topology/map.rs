@@ -79,6 +79,8 @@ pub struct MapNode {
     pub reported_health: Option<String>,
     /// What it served; from usage reports where it has enforcers, else from spans.
     pub numbers: Option<Numbers>,
+    /// True when they are scaled up from sampled spans.
+    pub estimated: bool,
     /// Instances seen lately.
     pub instances: u32,
     /// Newest version seen lately.

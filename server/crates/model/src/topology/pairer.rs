@@ -48,6 +48,7 @@ use peers::{PeerId, Peers};
 use pending::{EdgeRef, Measured, Pending};
 use reading::SpanReader;
 use said::Said;
+pub use sampling::{Sampled, Sampling};
 
 /// What a [`Pairer`] keeps at most, and for how long.
 #[derive(Clone, Debug)]
@@ -77,6 +78,8 @@ pub struct PairerLimits {
     pub max_peers: usize,
     /// Nodes, edges and names that are unused for so long are forgotten and make room.
     pub unused_ns: u64,
+    /// Services that send a part of their spans only.
+    pub sampling: Sampling,
     /// Secret of the process for its hash tables, whose keys strangers choose.
     pub seed: u64,
 }
@@ -96,6 +99,7 @@ impl Default for PairerLimits {
             max_edges: 20_000,
             max_peers: 10_000,
             unused_ns: 900 * SECOND,
+            sampling: Sampling::default(),
             seed: 0,
         }
     }
@@ -139,7 +143,9 @@ pub struct Pairer {
     reader: SpanReader,
     services: Vec<NodeId>,
     peer_of: HashMap<take::PeerWords, Option<PeerId>, FxBuildHasher>,
-    times_of: HashMap<StrId, u32, FxBuildHasher>,
+    /// Adjusted counts by tracestate, where it says one, and by resource.
+    said_counts: HashMap<StrId, Option<f64>, FxBuildHasher>,
+    counts: Vec<f64>,
     callers: Vec<Option<pending::SpanKey>>,
     dirty_claims: Vec<u32>,
     dirty_callers: Vec<u32>,
@@ -162,7 +168,8 @@ impl Pairer {
             reader: SpanReader::default(),
             services: Vec::new(),
             peer_of: HashMap::default(),
-            times_of: HashMap::default(),
+            said_counts: HashMap::default(),
+            counts: Vec::new(),
             callers: Vec::new(),
             dirty_claims: Vec::new(),
             dirty_callers: Vec::new(),
@@ -212,13 +219,15 @@ impl Pairer {
     fn begin(&mut self, batch: &SpanBatch) {
         self.reader.begin(batch);
         self.peer_of.clear();
-        self.times_of.clear();
+        self.said_counts.clear();
         self.services.clear();
+        self.counts.clear();
         for resource in &batch.resources {
             let scope = self.names.scope(batch.str(resource.environment), batch.str(resource.namespace));
             // What SDKs call a service without a name; not shown at all it could not be found and named.
             let name = if resource.service == StrId::EMPTY { "unknown_service" } else { batch.str(resource.service) };
             self.services.push(self.names.sender(scope, name, self.now_ns));
+            self.counts.push(self.limits.sampling.count(name));
         }
     }
 

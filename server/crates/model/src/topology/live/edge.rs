@@ -14,11 +14,21 @@ pub(super) struct LiveEdge {
     confirmed: i64,
     pub last_seen_ns: u64,
     pub sampled_at_ns: Option<u64>,
+    /// A call was seen that counts for nothing, since it was chosen by what became of it.
+    uncounted: bool,
 }
 
 impl LiveEdge {
     /// Adds a fact; to the window of the second `at_s` if it counts there.
     pub(super) fn add(&mut self, fact: &Measurement, side: Side, at_s: Option<u64>, now_ns: u64, span: Span) {
+        if fact.times == 0 {
+            // It cannot be taken back, so only what is certain is shown.
+            if !fact.provisional {
+                self.uncounted = true;
+                self.last_seen_ns = self.last_seen_ns.max(fact.at_ns.min(now_ns));
+            }
+            return;
+        }
         self.net += fact.times;
         if !fact.provisional {
             self.confirmed += fact.times;
@@ -54,11 +64,11 @@ impl LiveEdge {
 
     /// False when all its calls were taken back.
     pub(super) fn exists(&self) -> bool {
-        self.net > 0
+        self.net > 0 || self.uncounted
     }
 
     /// True while nothing but one half of its calls was seen, and more may come.
     pub(super) fn provisional(&self) -> bool {
-        self.confirmed <= 0
+        self.confirmed <= 0 && !self.uncounted
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Changed, shared,
     window::{Span, Window},
 };
-use crate::{event::HealthStatus, topology::UsageSignals};
+use crate::{event::HealthStatus, observation::Measurement, topology::UsageSignals};
 
 /// Versions remembered for one service: a rollout has two.
 const VERSIONS_MAX: usize = 8;
@@ -33,6 +33,8 @@ struct Version {
 pub(super) struct LiveNode {
     pub window: Window,
     pub last_seen_ns: u64,
+    /// When a request was counted that stands for several.
+    sampled_at_ns: Option<u64>,
     instances: BTreeMap<Arc<str>, u64>,
     versions: Vec<Version>,
     pub reports: BTreeMap<Arc<str>, HealthReport>,
@@ -46,6 +48,19 @@ impl LiveNode {
 
     pub(super) fn see(&mut self, at_ns: u64) {
         self.last_seen_ns = self.last_seen_ns.max(at_ns);
+    }
+
+    /// Adds a fact to the window of that second.
+    pub(super) fn add(&mut self, fact: &Measurement, at_s: u64, now_ns: u64) {
+        if fact.times.abs() > 1 {
+            self.sampled_at_ns = Some(now_ns);
+        }
+        self.window.add(fact, at_s);
+    }
+
+    /// Whether its numbers rest on sampled spans.
+    pub(super) fn estimated(&self, since_ns: u64) -> bool {
+        self.sampled_at_ns.is_some_and(|at_ns| at_ns >= since_ns)
     }
 
     pub(super) fn see_instance(&mut self, instance: &str, now_ns: u64, room: usize) -> Changed {

@@ -75,7 +75,9 @@ fn draw_node(key: &NodeKey, node: &LiveNode, around: &Around, limits: &LiveLimit
     let reports_since_ns = now_ns.saturating_sub(limits.health_ttl_ns);
     let usage = node.usage(now_ns.saturating_sub(limits.usage_ttl_ns));
     // Without requests of the enforced kind there may still be others, such as messages.
-    let numbers = usage.and_then(of_usage).or_else(|| Numbers::of(node.window.sum(), limits.window_s));
+    let counted = usage.and_then(of_usage);
+    let estimated = counted.is_none() && node.estimated(since_ns);
+    let numbers = counted.or_else(|| Numbers::of(node.window.sum(), limits.window_s));
     // Enforcers see every request, and what they turn away looks like a failure to callers.
     let calls = if usage.is_none() {
         health::Calls { count: around.calls, failed: around.failed }
@@ -90,6 +92,7 @@ fn draw_node(key: &NodeKey, node: &LiveNode, around: &Around, limits: &LiveLimit
         health_reason,
         reported_health: health::reported(&reports),
         numbers,
+        estimated,
         instances: node.instance_count(since_ns, reports_since_ns, usage),
         version: node.version(since_ns),
         shedding: usage.and_then(shed_load),
@@ -195,6 +198,7 @@ fn bare_node(key: &NodeKey, seen_ns: u64) -> MapNode {
         health_reason: None,
         reported_health: None,
         numbers: None,
+        estimated: false,
         instances: 0,
         version: None,
         shedding: None,

@@ -7,7 +7,7 @@ use crate::{
     histogram::Histogram,
     observation::{Protocol, Side},
     topology::{
-        MapEdge, MapNode, SeenBreakerState, ServiceHealth,
+        MapEdge, MapNode, Sampled, SeenBreakerState, ServiceHealth,
         sample::{NOW, SECOND, Sample, batch, edge, node, service, span},
     },
 };
@@ -440,6 +440,65 @@ fn sampled_numbers_are_marked_as_estimates() {
     let edge = between(&drawn(&mut live, NOW + 3 * SECOND), "cart", "stock").unwrap();
     assert!(edge.estimated);
     assert_eq!(edge.caller.unwrap().count, 2);
+}
+
+/// Requests from cart to stock, of which those are traced that a fair die chooses; how many there were in all is what the map must say.
+fn sampled(live: &mut Live, requests: u64, share: f64, trace_state: &str) {
+    let mut call = calls(1, 0, NOW);
+    call.iter_mut().for_each(|span| span.trace_state = trace_state.into());
+    let template = batch(&call);
+    for request in 0..requests {
+        // SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
+        let mut die = (request + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        die = (die ^ (die >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        die = (die ^ (die >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        if ((die ^ (die >> 31)) as f64 / u64::MAX as f64) >= share {
+            continue;
+        }
+        let mut chosen = template.clone();
+        chosen.spans.trace_id.iter_mut().for_each(|id| id.0[..8].copy_from_slice(&(request + 1).to_le_bytes()));
+        observe(live, &chosen, NOW);
+    }
+}
+
+#[test]
+fn head_sampling_of_one_in_a_hundred_keeps_rates_within_five_per_cent() {
+    let requests = 500_000;
+    for (share, said, set) in [
+        (0.01, "ot=th:fd70a3d70a3d71", None),
+        (0.01, "", Some(Sampled::Head(0.01))),
+        (0.03, "", Some(Sampled::Head(0.03))),
+        // What a span says of itself is more than what is set.
+        (0.01, "ot=th:fd70a3d70a3d71", Some(Sampled::Head(0.5))),
+    ] {
+        let mut limits = LiveLimits::default();
+        limits.pairer.sampling =
+            ["cart", "stock"].iter().filter_map(|service| Some(((*service).to_owned(), set?))).collect();
+        let mut live = Live::new(limits);
+
+        sampled(&mut live, requests, share, said);
+
+        let map = drawn(&mut live, NOW + 3 * SECOND);
+        let edge = between(&map, "cart", "stock").unwrap();
+        let rates = [stock(&map).numbers, edge.caller, edge.callee].map(|numbers| numbers.unwrap().rate);
+        let truth = requests as f64 / 30.0;
+        assert!(rates.iter().all(|rate| (rate / truth - 1.0).abs() < 0.05), "{rates:?}, not {truth}");
+        assert!(stock(&map).estimated && edge.estimated);
+    }
+}
+
+#[test]
+fn what_was_chosen_by_how_it_ended_is_on_the_map_and_in_no_rate() {
+    let mut limits = LiveLimits::default();
+    limits.pairer.sampling = ["cart", "stock"].map(|service| (service.to_owned(), Sampled::Tail)).into_iter().collect();
+    let mut live = Live::new(limits);
+
+    sampled(&mut live, 10, 1.0, "");
+
+    let map = drawn(&mut live, NOW + 3 * SECOND);
+    let edge = between(&map, "cart", "stock").unwrap();
+    assert_eq!((stock(&map).numbers, edge.caller, edge.callee, edge.provisional), (None, None, None, false));
+    assert_eq!(map.edges.len(), 1, "{:?}", map.edges);
 }
 
 #[test]

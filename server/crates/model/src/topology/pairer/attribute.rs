@@ -66,6 +66,10 @@ pub(super) enum Attribute {
     Shed,
     /// The header that a rejection carries.
     ShedHeader,
+    /// How Jaeger's clients chose the trace; on its first span only.
+    Sampler,
+    /// With which chance.
+    SamplerParam,
 }
 
 impl Attribute {
@@ -97,6 +101,8 @@ impl Attribute {
             "server.port" | "net.peer.port" => Self::Port,
             "spillway.shed" => Self::Shed,
             "http.response.header.x-spillway-decision" | "http.response.header.x_spillway_decision" => Self::ShedHeader,
+            "sampler.type" => Self::Sampler,
+            "sampler.param" => Self::SamplerParam,
             _ => Self::of_family(key),
         }
     }

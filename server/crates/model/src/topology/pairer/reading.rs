@@ -70,9 +70,16 @@ pub(super) struct Words {
     peer_address: StrId,
     pub port: Option<u16>,
     shed: bool,
+    sampler: StrId,
+    sampler_param: Option<f64>,
 }
 
 impl Words {
+    /// The share of traces that was chosen, where the span says it.
+    pub(super) fn sampled_share(&self, batch: &SpanBatch) -> Option<f64> {
+        self.sampler_param.filter(|_| self.sampler != StrId::EMPTY && batch.str(self.sampler) == "probabilistic")
+    }
+
     /// Queue or topic, without its variable parts where the sender says how.
     pub(super) fn queue(&self) -> StrId {
         if self.template == StrId::EMPTY { self.destination } else { self.template }
@@ -219,6 +226,13 @@ impl SpanReader {
                         batch.value(row) == ValueRef::Bool(true) || text != StrId::EMPTY && batch.str(text) == "true"
                 }
                 Attribute::ShedHeader => words.shed = true,
+                Attribute::Sampler => put(&mut words.sampler),
+                Attribute::SamplerParam => {
+                    words.sampler_param = match batch.value(row) {
+                        ValueRef::Double(share) => Some(share),
+                        value => value.as_int().map(|share| share as f64),
+                    }
+                }
             }
         }
         words

@@ -6,7 +6,7 @@ use super::{
     peers::{PeerName, host_of_url},
     pending::{Callee, Caller, Claim, Found, Measured, NIL, SpanKey},
     reading::{Reading, Role, Words},
-    sampling::adjusted_count,
+    sampling::{adjusted_count, count_of_share, whole},
 };
 use crate::{
     batch::{SpanBatch, SpanKind, StrId},
@@ -31,7 +31,7 @@ impl Pairer {
             return;
         }
         self.stats.halves += 1;
-        let measured = self.measure(batch, span, reading.failed);
+        let measured = self.measure(batch, span, resource, &reading);
         match reading.role {
             Role::Client | Role::Producer => self.take_caller(batch, span, key, resource, &reading, measured),
             Role::Server | Role::Consumer | Role::Poll | Role::Weak => {
@@ -41,13 +41,19 @@ impl Pairer {
         }
     }
 
-    fn measure(&mut self, batch: &SpanBatch, span: usize, failed: bool) -> Measured {
+    fn measure(&mut self, batch: &SpanBatch, span: usize, resource: u32, reading: &Reading) -> Measured {
         let (start_ns, end_ns) = (batch.spans.start_ns[span], batch.spans.end_ns[span]);
-        let trace_state = batch.spans.trace_state[span];
-        let times = match trace_state {
-            StrId::EMPTY => 1,
-            _ => *self.times_of.entry(trace_state).or_insert_with(|| adjusted_count(batch.str(trace_state))),
+        let said = match batch.spans.trace_state[span] {
+            StrId::EMPTY => None,
+            text => *self.said_counts.entry(text).or_insert_with(|| adjusted_count(batch.str(text))),
         };
+        // What a span says of itself is more than what is set for its service.
+        let said = said.or_else(|| reading.words.sampled_share(batch).and_then(count_of_share));
+        let times = match said.unwrap_or(self.counts[resource as usize]) {
+            1.0 => 1,
+            count => whole(count, self.pending.hash(&(batch.spans.trace_id[span], batch.spans.span_id[span]))),
+        };
+        let failed = reading.failed;
         Measured { at_ns: end_ns.max(start_ns), duration_ns: end_ns.saturating_sub(start_ns), failed, times }
     }
 
