@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod remote;
 mod restore;
+mod run;
 
 pub use backup::{BackupArgs, run as backup};
 pub use check::{CheckArgs, run as check};
@@ -21,6 +22,7 @@ pub use export::{ExportArgs, run as export};
 pub use import::{ImportArgs, run as import};
 pub use remote::{Remote, RemoteArgs, RemoteError};
 pub use restore::{RestoreArgs, run as restore};
+pub use run::{RunArgs, run};
 
 /// `sysexits.h`: the configuration or the command line is wrong.
 pub const EX_USAGE: u8 = 64;

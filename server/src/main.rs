@@ -38,6 +38,15 @@ enum Command {
         SPILLWAY_ADMIN_TOKEN=… SPILLWAY_INGEST_KEY=… spillway serve --listen 0.0.0.0:7070 --behind-tls-proxy --allowed-hosts spillway.example.com"
     )]
     Serve(ServeArgs),
+    /// Start a program so that it sends its telemetry here
+    #[command(after_help = "Examples:\n  \
+        spillway run -- python checkout.py\n  \
+        spillway run --name payments -- node server.js\n  \
+        spillway run -- java -jar inventory.jar\n  \
+        spillway run -- ./mailer --port 9000\n\n\
+        Sets the OTEL_* variables, switches on the automatic instrumentation of Python, Node.js and Java where it is installed (where not, it prints\n\
+        the line that installs it), and becomes that program: signals, output and the exit code are the program's own. What you have set stays.")]
+    Run(cli::RunArgs),
     /// Run a small shop of real services that sends its telemetry here
     Demo(spillway_demo::Args),
     /// Print every value and where it came from
@@ -182,6 +191,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(args) => serve(args),
+        Command::Run(args) => cli::run(args),
         Command::Demo(args) => spillway_demo::main(args),
         Command::Config(args) => print_config(args),
         Command::Backup(args) => cli::backup(args),
