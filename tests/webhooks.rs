@@ -1,9 +1,22 @@
 //! What posts events: services, the tools around them, and those that pretend to be one.
 
-use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::harness::{Client, Server, clock::now_rfc3339};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use hmac::{Hmac, Mac as _};
+use http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::harness::{
+    Client, Server,
+    clock::{now_ns, now_rfc3339},
+    eventually,
+    telemetry::hex,
+};
+
+const SOON: Duration = Duration::from_secs(10);
 
 /// The events as the API shows them, oldest first.
 async fn events(server: &Server, client: &Client, query: &str) -> Vec<Value> {
@@ -53,4 +66,201 @@ async fn every_kind_of_event_comes_back_as_it_was_sent() {
     assert_eq!(kinds(events(&server, &client, "&service=payments").await), ["breaker", "limit"]);
     assert_eq!(kinds(events(&server, &client, "&kind=change&service=checkout").await), ["change"]);
     assert_eq!(kinds(events(&server, &client, "&kind=limit").await), ["limit"]);
+}
+
+/// A request to a webhook.
+fn post(url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Bytes> {
+    let mut request = Request::post(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloudevents_are_taken_in_their_three_modes_and_once_each() {
+    let (server, client) = (Server::start().await, Client::new());
+    let url = server.url("/webhooks/cloudevents");
+    let event = |id: &str, kind: &str, data: Value| json!({ "specversion": "1.0", "id": id, "source": "/services/checkout", "type": kind, "time": now_rfc3339(), "data": data });
+    let breaker = event("1", "spillway.breaker.v1", json!({ "target": "payments", "state": "open" }));
+    let structured = [("content-type", "application/cloudevents+json; charset=utf-8")];
+    let batch = [("content-type", "application/cloudevents-batch+json")];
+
+    let answer = client.send(post(&url, &structured, breaker.to_string())).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    assert_eq!((&answer.value()["stored"], answer.value()["revision"].is_string()), (&json!(1), true));
+    let binary = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "%32"),
+        ("ce-source", "/services/checkout"),
+        ("ce-type", "spillway.health.v1"),
+        ("ce-time", &now_rfc3339()),
+    ];
+    let answer = client.send(post(&url, &binary, json!({ "status": "down", "detail": "no disk" }).to_string())).await;
+    assert_eq!(answer.value()["stored"], 1, "{}", answer.text());
+    let mut elsewhere =
+        event("1", "spillway.change.v1", json!({ "service": "cart", "change": "flag", "title": "new prices" }));
+    elsewhere["source"] = json!("https://flags.example");
+    let all = json!([
+        breaker,
+        event("3", "spillway.limit.v1", json!({ "guard": "bulkhead", "name": "pool", "state": "exhausted" })),
+        elsewhere,
+        event("4", "com.example.else", json!(null)),
+    ]);
+    let answer = client.send(post(&url, &batch, all.to_string())).await.value();
+    assert_eq!((&answer["stored"], &answer["repeated"]), (&json!(2), &json!(1)), "{answer}");
+    assert_eq!(answer["ignored"], json!({ "type `com.example.else` means nothing here": 1 }));
+    assert_eq!(client.send(post(&url, &batch, "[]")).await.status, StatusCode::ACCEPTED);
+
+    let stored = events(&server, &client, "").await;
+    let told: Vec<String> =
+        stored.iter().map(|event| format!("{} {} {}", event["kind"], event["id"], event["service"])).collect();
+    assert_eq!(
+        told,
+        [
+            r#""breaker" "1" "checkout""#,
+            r#""health" "2" "checkout""#,
+            r#""limit" "3" "checkout""#,
+            r#""change" "1" "cart""#
+        ]
+    );
+    let refused = client.send(post(&url, &structured, "{\"specversion\": \"1.0\", \"id\": \"9\"}")).await;
+    assert_eq!((refused.status, refused.text().contains("/source: is missing")), (StatusCode::BAD_REQUEST, true));
+    let refused = client.send(post(&url, &[("content-type", "application/cloudevents+xml")], "<event/>")).await;
+    assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_of_cloudevents_may_ask_first() {
+    let (server, client) = (locked().await, Client::new());
+    let ask = Request::options(server.url("/webhooks/cloudevents"))
+        .header("webhook-request-origin", "eventgrid.example")
+        .header("webhook-request-rate", "120");
+
+    let answer = client.send(ask.body(Bytes::new()).unwrap()).await;
+
+    assert_eq!((answer.status, answer.header("webhook-allowed-origin")), (StatusCode::OK, "eventgrid.example"));
+    assert_eq!((answer.header("webhook-allowed-rate"), answer.header("allow")), ("*", "OPTIONS, POST"));
+}
+
+const SECRETS: &str = "github:It's a Secret to Everybody,ci:whsec_MDEyMzQ1Njc4OWFiY2RlZg==,grafana:fedcba9876543210";
+
+async fn locked() -> Server {
+    Server::start_with_variables(&[
+        ("SPILLWAY_ADMIN_TOKEN", "admin-token-0123456789"),
+        ("SPILLWAY_INGEST_KEY", "ingest-key-0123456789"),
+        ("SPILLWAY_WEBHOOKS_SECRETS", SECRETS),
+    ])
+    .await
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_opens_webhooks_alone_and_a_wrong_one_none() {
+    let (server, client) = (locked().await, Client::new());
+    let body =
+        json!({ "id": "1", "kind": "health", "service": "checkout", "status": "up", "at": now_rfc3339() }).to_string();
+    let (id, at) = ("msg_1", (now_ns() / 1_000_000_000).to_string());
+    let standard = format!(
+        "v1,{}",
+        STANDARD.encode(hmac(b"0123456789abcdef", &[id.as_bytes(), b".", at.as_bytes(), b".", body.as_bytes()]))
+    );
+    let github = format!("sha256={}", hex(&hmac(b"It's a Secret to Everybody", &[body.as_bytes()])));
+    let grafana = hex(&hmac(b"fedcba9876543210", &[at.as_bytes(), b":", body.as_bytes()]));
+    let json = ("content-type", "application/json");
+    let of_standard = [json, ("webhook-id", id), ("webhook-timestamp", &at), ("webhook-signature", &standard)];
+    let url = server.url("/webhooks/spillway");
+    let status = async |headers: &[(&str, &str)], body: &str| {
+        let answer = client.send(post(&url, headers, body.to_owned())).await;
+        (answer.status, answer.text())
+    };
+
+    assert_eq!(status(&[json], &body).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&of_standard, &body).await.0, StatusCode::OK);
+    assert_eq!(status(&[json, ("x-hub-signature-256", &github)], &body).await.0, StatusCode::OK);
+    let of_grafana = [json, ("x-grafana-alerting-signature", &*grafana), ("x-grafana-alerting-timestamp", &*at)];
+    assert_eq!(status(&of_grafana, &body).await.0, StatusCode::OK);
+    // The bytes are signed, not what they mean.
+    let (code, text) = status(&of_standard, &body.replace(':', ": ")).await;
+    assert_eq!((code, text.contains("no configured secret")), (StatusCode::UNAUTHORIZED, true), "{text}");
+    let old = (now_ns() / 1_000_000_000 - 301).to_string();
+    let stale = [json, ("webhook-id", id), ("webhook-timestamp", &old), ("webhook-signature", &standard)];
+    assert!(status(&stale, &body).await.1.contains("5 minutes"));
+    // The key does not excuse it, and it is good for webhooks only.
+    let both = [json, ("authorization", "Bearer ingest-key-0123456789"), ("x-hub-signature-256", "sha256=00")];
+    assert_eq!(status(&both, &body).await.0, StatusCode::UNAUTHORIZED);
+    let elsewhere = post(&server.url("/v1/traces"), &[json, ("x-hub-signature-256", &github)], body.clone());
+    assert_eq!(client.send(elsewhere).await.status, StatusCode::UNAUTHORIZED);
+    // Somebody unknown cannot make the server read much.
+    let large = client.send(post(&url, &[json, ("x-hub-signature-256", &github)], vec![b' '; 2 << 20])).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let log = format!("{}{}", server.last_words(), client.get(&server.url("/api/v1/openapi.json")).await.text());
+    assert!(!log.contains("Secret to Everybody") && !log.contains("fedcba9876543210"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_are_health_of_the_services_that_they_name_until_they_are_resolved() {
+    let (server, client) = (Server::start().await, Client::new());
+    let url = server.url("/webhooks/alertmanager");
+    let started = now_rfc3339();
+    let notification = |status: &str, ends_at: &str| {
+        json!({ "version": "4", "status": status, "receiver": "spillway", "alerts": [
+            { "status": status, "labels": { "alertname": "Slow", "severity": "page", "job": "shop/checkout", "env": "test" },
+              "annotations": { "summary": "p99 above 2 s" }, "startsAt": started, "endsAt": ends_at, "fingerprint": "6f1b0c3d5e7a9b2c" },
+            { "status": status, "labels": { "alertname": "DiskFull", "severity": "page" }, "annotations": {}, "startsAt": started,
+              "endsAt": ends_at, "fingerprint": "0000000000000001" } ] })
+    };
+    let firing = notification("firing", "0001-01-01T00:00:00Z");
+    let node = async || {
+        let map = client.get(&server.url("/api/v1/topology")).await.value();
+        map["nodes"].as_array()?.iter().find(|node| node["id"] == "service:test/shop/checkout").cloned()
+    };
+
+    let answer = client.json(Method::POST, &url, &firing).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    let answer = answer.value();
+    assert_eq!((&answer["stored"], answer["ignored"].as_object().unwrap().len()), (&json!(1), 1), "{answer}");
+    let sick = async || node().await.filter(|node| node["health"] == "failing");
+    let sick = eventually("a service that an alert calls down", SOON, sick).await;
+    assert!(sick["health_reason"].as_str().unwrap().contains("Slow reports down: p99 above 2 s"), "{sick}");
+    // It repeats what it said.
+    assert_eq!(client.json(Method::POST, &url, &firing).await.value()["repeated"], 1);
+
+    let resolved = client.json(Method::POST, &url, &notification("resolved", &now_rfc3339())).await.value();
+    assert_eq!(resolved["stored"], 1, "{resolved}");
+    eventually("a service that is well again", SOON, async || node().await.filter(|node| node["health"] == "healthy"))
+        .await;
+    let broken = client.json(Method::POST, &url, &json!({ "text": "a template" })).await;
+    assert_eq!((broken.status, broken.text().contains("/alerts: is missing")), (StatusCode::BAD_REQUEST, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_github_tells_of_is_a_change() {
+    let (server, client) = (Server::start().await, Client::new());
+    let url = server.url("/webhooks/github");
+    let deployment = json!({
+        "deployment_status": { "id": 7, "state": "success", "creator": { "login": "ada" }, "environment": "production",
+            "log_url": "https://ci.example/7", "created_at": now_rfc3339() },
+        "deployment": { "ref": "v1.2.3", "sha": "f95f852bd8fca8fcc58a9a2d6c842781e32a215e", "payload": {} },
+        "repository": { "name": "checkout" } });
+    let send = async |event: &'static str| {
+        let headers = [("content-type", "application/json"), ("x-github-event", event)];
+        client.send(post(&url, &headers, deployment.to_string())).await
+    };
+
+    assert_eq!(send("deployment_status").await.status, StatusCode::ACCEPTED);
+    assert_eq!(send("deployment_status").await.value()["repeated"], 1);
+    assert_eq!(send("push").await.value()["ignored"].as_object().unwrap().len(), 1);
+
+    let changes = events(&server, &client, "&kind=change").await;
+    assert_eq!(changes.len(), 1);
+    assert_eq!((&changes[0]["version"], &changes[0]["url"]), (&json!("v1.2.3"), &json!("https://ci.example/7")));
+    let unnamed = client.json(Method::POST, &url, &deployment).await;
+    assert_eq!(unnamed.status, StatusCode::BAD_REQUEST);
 }

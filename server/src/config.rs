@@ -9,6 +9,8 @@ mod settings;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use spillway_decode::webhook::signature::Signer;
+
 pub use layers::{Layered, Origin, Value};
 pub use settings::{SETTINGS, Setting};
 use spillway_model::topology::Sampling;
@@ -119,6 +121,7 @@ pub struct Config {
     pub demo: bool,
     pub admin_token: Option<Secret>,
     pub ingest_key: Option<Secret>,
+    pub webhook_secrets: Vec<Signer>,
     pub allowed_hosts: Vec<String>,
     pub tls: Option<TlsFiles>,
     pub behind_tls_proxy: bool,
@@ -163,6 +166,7 @@ impl Config {
             demo: get("demo").parse(parse::boolean)?,
             admin_token: secret("admin_token"),
             ingest_key: secret("ingest_key"),
+            webhook_secrets: get("webhooks.secrets").parse(parse::signers)?,
             allowed_hosts: parse::list(&get("allowed_hosts").text),
             tls: tls_files(layers)?,
             behind_tls_proxy: get("behind_tls_proxy").parse(parse::boolean)?,
@@ -372,6 +376,17 @@ mod tests {
 
         let error = config(&[share, ("retention.keep_for", "7d")]).unwrap_err().to_string();
         assert!(error.contains("`retention.keep_for` is not longer than `retention.spans`"), "{error}");
+    }
+
+    #[test]
+    fn secrets_of_webhooks_have_names_and_are_not_printed() {
+        let secrets = "github:0123456789abcdef,ci:whsec_MDEyMzQ1Njc4OWFiY2RlZg==";
+        let config = config(&[("webhooks.secrets", secrets)]).unwrap();
+        assert_eq!(config.webhook_secrets.iter().map(Signer::name).collect::<Vec<_>>(), ["github", "ci"]);
+        assert!(!format!("{config:?}").contains("0123456789"));
+
+        let error = self::config(&[("webhooks.secrets", "github:hunter2")]).unwrap_err().to_string();
+        assert!(error.contains("bad value `***` for `webhooks.secrets`") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! size is held until its commit, and when the budget is spent senders are told to come back (503 and Retry-After), which OTLP
 //! clients obey. So the queue's length bounds itself, and so does the time that a request waits.
 
+pub mod alerts;
 pub mod body;
+mod events;
 mod import;
 pub mod otlp_grpc;
 pub mod otlp_http;
@@ -16,12 +18,12 @@ pub mod zipkin;
 use std::sync::Arc;
 
 use body::Received;
+pub use events::StoredEvents;
 use spillway_decode::{
     Decoded, Limits, otlp,
     redact::{RedactionCounts, Redactor},
     zipkin as zipkin_spans,
 };
-use spillway_model::event::Event;
 use spillway_store::{RequestDigest, StoreError, Write, WriteOutcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -75,6 +77,10 @@ pub enum Refused {
     TooLarge(String),
     /// The body does not decode; says what and where.
     Malformed(String),
+    /// The body is in a format that is not understood; says which are.
+    MediaType(String),
+    /// Its signature does not count; says why.
+    Unsigned(String),
     /// An event id came again with other content.
     Conflict(Arc<str>),
     /// The disk is full.
@@ -94,6 +100,8 @@ impl Refused {
             Self::Overloaded => "overloaded",
             Self::TooLarge(_) => "too_large",
             Self::Malformed(_) => "malformed",
+            Self::MediaType(_) => "media_type",
+            Self::Unsigned(_) => "bad_signature",
             Self::Conflict(_) => "conflict",
             Self::Full => "disk_full",
             Self::Unwritable => "store_failed",
@@ -111,17 +119,6 @@ pub struct StoredSpans {
     /// Why the first of them was.
     pub message: String,
     /// The sender's service: its environment, namespace and name, of the first resource.
-    pub service: Option<spillway_model::identity::ServiceKey>,
-}
-
-/// Events that were stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredEvents {
-    /// How many were new.
-    pub stored: u32,
-    /// How many were known.
-    pub repeated: u32,
-    /// Whose they are: of the first event.
     pub service: Option<spillway_model::identity::ServiceKey>,
 }
 
@@ -263,39 +260,6 @@ impl Ingest {
             _ => self.metrics.stored(source, spans, received_at_ns),
         }
         Ok(stored)
-    }
-
-    /// Stores the events of one webhook request, all or none; returns after the commit.
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing of the request is stored then.
-    pub async fn events(&self, body: Received, reservation: Reservation) -> Result<StoredEvents, Refused> {
-        let now_ns = clock::unix_ns();
-        let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
-        let decoded = self.decode(body, reservation, move |body| {
-            let mut events = spillway_decode::webhook::native(body, &limits, now_ns)
-                .map_err(|error| Refused::Malformed(error.to_string()))?;
-            let mut counts = RedactionCounts::default();
-            redactor.redact_events(&mut events, &mut counts);
-            Ok((events, counts))
-        });
-        let ((events, counts), reservation): ((Vec<Event>, _), _) = decoded.await?;
-        self.count_redactions(&counts);
-        let service = events.first().map(|event| event.service.clone());
-        let write = Write::Events { source: "native".into(), events: events.into(), received_at_ns: now_ns };
-        match self.commit(write, reservation).await? {
-            WriteOutcome::Events { stored, repeated } => {
-                let stored = u32::try_from(stored.len()).unwrap_or(u32::MAX);
-                if stored == 0 {
-                    self.metrics.repeated(Source::Webhook, now_ns);
-                } else {
-                    self.metrics.stored(Source::Webhook, u64::from(stored), now_ns);
-                }
-                Ok(StoredEvents { stored, repeated, service })
-            }
-            WriteOutcome::Conflict { id } => Err(Refused::Conflict(id)),
-            WriteOutcome::Stored { .. } | WriteOutcome::Repeated => Err(Refused::Failed),
-        }
     }
 
     /// Runs CPU work on the content of a body, off the reactor when it is large.

@@ -22,11 +22,25 @@ pub enum Source {
     Webhook,
     /// Zipkin's spans.
     Zipkin,
+    /// CloudEvents.
+    CloudEvents,
+    /// Alertmanager and Grafana.
+    Alertmanager,
+    /// GitHub.
+    Github,
 }
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::OtlpHttp, Self::OtlpGrpc, Self::Webhook, Self::Zipkin];
+    pub const ALL: [Self; 7] = [
+        Self::OtlpHttp,
+        Self::OtlpGrpc,
+        Self::Webhook,
+        Self::Zipkin,
+        Self::CloudEvents,
+        Self::Alertmanager,
+        Self::Github,
+    ];
 
     /// Its label.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +49,9 @@ impl Source {
             Self::OtlpGrpc => "otlp_grpc",
             Self::Webhook => "webhook",
             Self::Zipkin => "zipkin",
+            Self::CloudEvents => "cloudevents",
+            Self::Alertmanager => "alertmanager",
+            Self::Github => "github",
         }
     }
 }

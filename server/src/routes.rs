@@ -8,7 +8,7 @@ use crate::{
     app::App,
     assets,
     http::{
-        access::Permission::{Change, Ingest, Public, Read},
+        access::Permission::{Change, Ingest, Public, Read, Webhook},
         guard::guard,
         openapi,
         route::{Doc, Registered, Routes},
@@ -53,13 +53,35 @@ fn zipkin_spans(routes: Routes, app: &App) -> Routes {
 }
 
 fn ingest(routes: Routes, app: &App) -> Routes {
-    let webhook_doc = Doc::new(
-        "Store an event of health, a breaker, a limit or a change, or an array of up to 1,000 (one transaction); repeats by id change nothing",
-    )
-    .takes::<api::Event>()
-    .returns::<api::WebhookAnswer>()
-    .body_limit(app.config.max_body_bytes);
-    zipkin_spans(otlp(routes, app), app).add(Method::POST, "/webhooks/spillway", Ingest, webhook_doc, webhook::handler)
+    let native = Doc::new("Store an event of health, a breaker, a limit or a change, or an array of up to 1,000 (one transaction); repeats by id change nothing")
+        .takes::<api::Event>()
+        .returns::<api::WebhookAnswer>();
+    let foreign = |summary: &'static str, content_type: &'static str| {
+        Doc::new(summary).takes_type(content_type).returns_status::<api::WebhookAnswer>(StatusCode::ACCEPTED)
+    };
+    let cloudevents = foreign(
+        "Store CloudEvents 1.0 (structured, binary, batch) of the types spillway.breaker.v1, .health.v1, .limit.v1 and .change.v1",
+        "application/cloudevents+json",
+    );
+    let alerts = foreign(
+        "Store what alerts of Alertmanager or Grafana say of the services that their labels name",
+        "application/json",
+    );
+    let github = foreign("Store deployments that GitHub tells of (deployment_status) as changes", "application/json");
+    let handshake = Doc::new("Whether CloudEvents are wanted here (WebHook-Request-Origin)").returns_type("text/plain");
+    let size = app.config.max_body_bytes;
+    zipkin_spans(otlp(routes, app), app)
+        .add(Method::POST, "/webhooks/spillway", Webhook, native.body_limit(size), webhook::native::handler)
+        .add(
+            Method::POST,
+            "/webhooks/cloudevents",
+            Webhook,
+            cloudevents.body_limit(size),
+            webhook::cloudevents::handler,
+        )
+        .add(Method::OPTIONS, "/webhooks/cloudevents", Public, handshake, webhook::cloudevents::handshake)
+        .add(Method::POST, "/webhooks/alertmanager", Webhook, alerts.body_limit(size), webhook::alertmanager::handler)
+        .add(Method::POST, "/webhooks/github", Webhook, github.body_limit(size), webhook::github::handler)
 }
 
 fn telemetry(routes: Routes, app: &App) -> Routes {

@@ -22,7 +22,11 @@ use crate::{
     demo::{Demo, Target},
     fault,
     http::{access::Access, guard::Hosts},
-    ingest::{self, Ingest, Sizes, trouble::Trouble},
+    ingest::{
+        self, Ingest, Sizes,
+        alerts::{self, Alerts},
+        trouble::Trouble,
+    },
     jobs::{compactor, eraser, projector, retention},
     listen::{self, Bound, TlsError},
     live,
@@ -136,6 +140,8 @@ impl Server {
             trouble.clone(),
             stop_writer.clone(),
         ));
+        let firing = Alerts::default();
+        tasks.spawn(alerts::run(firing.clone(), store.clone(), live.clone(), stop.clone()));
         let control =
             control::start(store.clone(), live.clone(), &tasks, stop.clone()).await.map_err(BindError::Control)?;
 
@@ -143,6 +149,7 @@ impl Server {
             access: Arc::new(Access::new(&config)),
             hosts: Arc::new(Hosts::new(&config.allowed_hosts)),
             ingest,
+            alerts: firing,
             trouble,
             storage: StorageGauge::new(store.clone(), Kept::of(&config)),
             store,

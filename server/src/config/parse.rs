@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use spillway_model::topology::{Sampled, Sampling};
+use spillway_decode::webhook::signature::Signer;
 
 use super::{Listen, LogFormat};
 
@@ -34,6 +35,13 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 
 pub(super) fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Senders of webhooks and their secrets.
+pub(super) fn signers(text: &str) -> Result<Vec<Signer>, String> {
+    list(text).iter().map(|item| Signer::parse(item)).collect::<Result<_, _>>().map_err(|expected| {
+        format!("{expected}; several stand with commas between, such as github:<secret>,ci:whsec_<base64>")
+    })
 }
 
 /// A whole number and its unit.

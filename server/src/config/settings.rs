@@ -43,6 +43,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("demo", "false", "start the demo shop beside the server"),
     secret("admin_token", "token that the web interface and the API ask for"),
     secret("ingest_key", "key that telemetry, usage reports and directive calls must carry"),
+    secret(
+        "webhooks.secrets",
+        "senders that sign their webhooks, each as NAME:SECRET, separated by commas; they need no ingest key",
+    ),
     setting("allowed_hosts", "", "host names besides loopback that requests may name, separated by commas"),
     setting("tls.cert", "", "PEM file of the server's certificate chain"),
     setting("tls.key", "", "PEM file of its private key"),

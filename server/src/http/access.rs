@@ -1,6 +1,6 @@
 //! Who may call what.
 //!
-//! Two secrets: the admin token opens the web interface and the API, the ingest key lets services send telemetry, report
+//! Two secrets, and those of senders that sign: the admin token opens the web interface and the API, the ingest key lets services send telemetry, report
 //! usage and fetch directives. Neither set means open, which the configuration allows on loopback only. A browser exchanges the token for
 //! a cookie, since `EventSource` sends no headers; sessions live in memory and end with the process.
 
@@ -14,6 +14,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
 use rand::RngCore as _;
 use sha2::{Digest as _, Sha256};
+use spillway_decode::webhook::signature::{BadSignature, Signature, Signer};
 use subtle::ConstantTimeEq as _;
 
 use crate::config::{Config, Secret};
@@ -29,6 +30,8 @@ pub enum Permission {
     Change,
     /// The ingest key: telemetry, usage reports, directives.
     Ingest,
+    /// The ingest key, or a signature, which the handler must check: [`Access::signer`].
+    Webhook,
 }
 
 /// Unused sessions end after this.
@@ -44,6 +47,7 @@ const FAILURES_A_MINUTE: u32 = 30;
 pub struct Access {
     admin: Option<[u8; 32]>,
     ingest: Option<[u8; 32]>,
+    signers: Vec<Signer>,
     secure_cookie: bool,
     /// Never held across an await: look-ups and inserts only.
     sessions: Mutex<Sessions>,
@@ -82,6 +86,7 @@ impl Access {
         Self {
             admin: digest_of(&config.admin_token),
             ingest: digest_of(&config.ingest_key),
+            signers: config.webhook_secrets.clone(),
             secure_cookie: config.served_over_tls(),
             sessions: Mutex::default(),
         }
@@ -104,6 +109,7 @@ impl Access {
     pub fn check(&self, permission: Permission, headers: &HeaderMap, now: Instant) -> Result<(), Denied> {
         let granted = match permission {
             Permission::Public => true,
+            Permission::Webhook => self.has_signature(headers) || self.check(Permission::Ingest, headers, now).is_ok(),
             Permission::Read | Permission::Change => self.signed_in(headers, now),
             Permission::Ingest => match self.ingest {
                 None => true,
@@ -111,6 +117,25 @@ impl Access {
             },
         };
         if granted { Ok(()) } else { Err(Denied::Unauthorized) }
+    }
+
+    /// Whether a request carries a signature that will be checked.
+    fn has_signature(&self, headers: &HeaderMap) -> bool {
+        !self.signers.is_empty() && !matches!(signature(headers), Ok(None))
+    }
+
+    /// Who signed a request, with its body as it came; `None` when nobody did, or no sender's secret is known here.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when it carries a signature that does not count.
+    pub fn signer(&self, headers: &HeaderMap, body: &[u8], now_s: i64) -> Result<Option<&str>, BadSignature> {
+        if self.signers.is_empty() {
+            return Ok(None);
+        }
+        match signature(headers)? {
+            None => Ok(None),
+            Some(signature) => signature.verify(&self.signers, body, now_s).map(|signer| Some(signer.name())),
+        }
     }
 
     /// Whether a request comes with the admin token or a live session, or none is asked for.
@@ -188,6 +213,10 @@ impl Access {
     }
 }
 
+fn signature(headers: &HeaderMap) -> Result<Option<Signature>, BadSignature> {
+    Signature::of(|name| headers.get(name).and_then(|value| value.to_str().ok()))
+}
+
 /// Secrets that a request carries in its headers.
 fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let bearer = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| {
@@ -221,6 +250,7 @@ mod tests {
         Access {
             admin: Some(digest(TOKEN)),
             ingest: Some(digest(KEY)),
+            signers: Vec::new(),
             secure_cookie: true,
             sessions: Mutex::default(),
         }
@@ -240,6 +270,25 @@ mod tests {
         assert!(access.check(Permission::Ingest, &bearer(TOKEN), now).is_err());
         assert!(access.check(Permission::Read, &HeaderMap::new(), now).is_err());
         assert!(access.check(Permission::Public, &HeaderMap::new(), now).is_ok());
+    }
+
+    #[test]
+    fn a_signature_stands_for_the_key_only_where_it_will_be_checked() {
+        let now = Instant::now();
+        let signed = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-hub-signature-256"),
+            HeaderValue::from_static("sha256=00"),
+        )]);
+        let mut access = access();
+
+        assert!(access.check(Permission::Webhook, &bearer(KEY), now).is_ok());
+        assert!(access.check(Permission::Webhook, &HeaderMap::new(), now).is_err());
+        assert!(access.check(Permission::Webhook, &signed, now).is_err());
+        access.signers = vec![Signer::parse("github:0123456789abcdef").unwrap()];
+        assert!(access.check(Permission::Webhook, &signed, now).is_ok());
+        assert!(access.check(Permission::Ingest, &signed, now).is_err());
+        assert!(access.signer(&signed, b"", 0).is_err());
+        assert_eq!(access.signer(&bearer(KEY), b"", 0), Ok(None));
     }
 
     #[test]

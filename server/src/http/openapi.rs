@@ -33,7 +33,8 @@ pub fn document(routes: &[Registered]) -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "admin": { "type": "http", "scheme": "bearer", "description": "The admin token. Browsers exchange it for a cookie at /api/v1/session." },
-                "ingest": { "type": "http", "scheme": "bearer", "description": "The ingest key." }
+                "ingest": { "type": "http", "scheme": "bearer", "description": "The ingest key." },
+                "signature": { "type": "apiKey", "in": "header", "name": "webhook-signature", "description": "HMAC-SHA256 of the body as Standard Webhooks, GitHub (x-hub-signature-256) or Grafana (x-grafana-alerting-signature) make it, with one of `webhooks.secrets`." }
             }
         }
     })
@@ -80,6 +81,7 @@ fn operation(route: &Registered, schemas: &mut Map<String, Value>) -> Value {
         Permission::Public => json!([]),
         Permission::Read | Permission::Change => json!([{ "admin": [] }]),
         Permission::Ingest => json!([{ "ingest": [] }]),
+        Permission::Webhook => json!([{ "ingest": [] }, { "signature": [] }]),
     };
     let mut operation = json!({
         "summary": route.doc.summary,

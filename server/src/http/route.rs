@@ -209,6 +209,9 @@ pub fn refuse(permission: Permission, denied: Denied) -> Response {
         Permission::Ingest => {
             "this call must carry the ingest key: `Authorization: Bearer <key>` or `X-Spillway-Key: <key>`"
         }
+        Permission::Webhook => {
+            "this call must carry the ingest key (`Authorization: Bearer <key>`), or a signature made with one of `webhooks.secrets`"
+        }
         _ => "this call must carry the admin token (`Authorization: Bearer <token>`) or the cookie of a session",
     };
     let mut response = ApiError::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail).into_response();

@@ -48,6 +48,11 @@ impl Received {
         Self { bytes, packing: None }
     }
 
+    /// Its bytes as they came: what a signature is of.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// True when it is so small that another thread would cost more than the work.
     pub(super) fn is_small(&self) -> bool {
         // Decoding takes some 2 ns a byte, so half a millisecond for what SDKs send at most, 512 spans; telemetry inflates about eightfold.
@@ -81,7 +86,20 @@ impl Ingest {
     /// # Errors
     /// [`Refused`] when it is too large, too slow, compressed in a way that is not understood, or the budget is spent.
     pub async fn read(&self, headers: &HeaderMap, body: Body) -> Result<(Received, Reservation), Refused> {
-        let (bytes, mut reservation) = self.collect(headers, body).await?;
+        self.read_at_most(headers, body, self.max_body_bytes).await
+    }
+
+    /// As [`Self::read`], with a lower limit for the body as sent.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_at_most(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        most: usize,
+    ) -> Result<(Received, Reservation), Refused> {
+        let (bytes, mut reservation) = self.collect_at_most(headers, body, most.min(self.max_body_bytes)).await?;
         let encoding =
             headers.get(header::CONTENT_ENCODING).map_or("identity", |encoding| encoding.to_str().unwrap_or("?"));
         let packing = match encoding.trim() {
@@ -104,32 +122,41 @@ impl Ingest {
     /// # Errors
     /// [`Refused`] when it is too large, too slow, or the budget is spent.
     pub async fn collect(&self, headers: &HeaderMap, body: Body) -> Result<(Bytes, Reservation), Refused> {
+        self.collect_at_most(headers, body, self.max_body_bytes).await
+    }
+
+    async fn collect_at_most(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        most: usize,
+    ) -> Result<(Bytes, Reservation), Refused> {
         let announced =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|announced| announced > self.max_body_bytes) {
+        if announced.is_some_and(|announced| announced > most) {
             discard(body).await;
-            return Err(self.too_large());
+            return Err(self.too_large(most));
         }
-        let mut reservation = self.reserve(announced.unwrap_or(UNKNOWN_LENGTH.min(self.max_body_bytes)))?;
-        match tokio::time::timeout(READ_TIMEOUT, self.arrive(body, &mut reservation)).await {
+        let mut reservation = self.reserve(announced.unwrap_or(UNKNOWN_LENGTH.min(most)))?;
+        match tokio::time::timeout(READ_TIMEOUT, self.arrive(body, most, &mut reservation)).await {
             Err(_) => Err(Refused::Malformed(format!("the body did not arrive within {} s", READ_TIMEOUT.as_secs()))),
             Ok(Err(refused)) => Err(refused),
             Ok(Ok(bytes)) => Ok((bytes, reservation)),
         }
     }
 
-    async fn arrive(&self, mut body: Body, reservation: &mut Reservation) -> Result<Bytes, Refused> {
+    async fn arrive(&self, mut body: Body, most: usize, reservation: &mut Reservation) -> Result<Bytes, Refused> {
         // Most bodies come in one piece, which need not be copied.
         let (mut first, mut more) = (Bytes::new(), BytesMut::new());
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Refused::Malformed(format!("the body broke off: {error}")))?;
             let Ok(piece) = frame.into_data() else { continue };
             let length = first.len().max(more.len()) + piece.len();
-            if length > self.max_body_bytes {
-                return Err(self.too_large());
+            if length > most {
+                return Err(self.too_large(most));
             }
             if length > reservation.bytes() {
-                self.resize(reservation, (length * 2).min(self.max_body_bytes))?;
+                self.resize(reservation, (length * 2).min(most))?;
             }
             if first.is_empty() {
                 first = piece;
@@ -162,10 +189,8 @@ impl Ingest {
         Ok(Received { bytes, packing })
     }
 
-    fn too_large(&self) -> Refused {
-        Refused::TooLarge(format!(
-            "the body is larger than {} bytes (ingest.max_body): send smaller batches",
-            self.max_body_bytes
-        ))
+    fn too_large(&self, most: usize) -> Refused {
+        let limit = if most == self.max_body_bytes { "ingest.max_body" } else { "without the ingest key" };
+        Refused::TooLarge(format!("the body is larger than {most} bytes ({limit}): send smaller batches"))
     }
 }

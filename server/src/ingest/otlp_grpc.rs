@@ -136,7 +136,9 @@ fn status_of(refused: &Refused) -> Status {
             Duration::from_secs(5),
         ),
         Refused::TooLarge(message) => Status::resource_exhausted(message.as_str()),
-        Refused::Malformed(message) => Status::invalid_argument(message.as_str()),
+        Refused::Malformed(message) | Refused::MediaType(message) | Refused::Unsigned(message) => {
+            Status::invalid_argument(message.as_str())
+        }
         Refused::Conflict(_) | Refused::Failed => {
             Status::internal("the spans could not be stored: the server's log says why")
         }

@@ -84,7 +84,9 @@ fn refusal(refused: &Refused, encoding: Encoding) -> Response {
             "more is waiting than memory allows: try again",
         ),
         Refused::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, code::RESOURCE_EXHAUSTED, None, message.as_str()),
-        Refused::Malformed(message) => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, None, message.as_str()),
+        Refused::Malformed(message) | Refused::MediaType(message) | Refused::Unsigned(message) => {
+            (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, None, message.as_str())
+        }
         Refused::Full => {
             (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(10), "the disk is full: try again later")
         }

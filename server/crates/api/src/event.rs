@@ -235,6 +235,9 @@ pub struct WebhookAnswer {
     pub stored: u32,
     /// Events that were known already.
     pub repeated: u32,
+    /// What means nothing here, by reason.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub ignored: std::collections::BTreeMap<String, u32>,
     /// Revision of the directives for the sender's service, so that an enforcer knows at once when to fetch.
     pub revision: String,
 }

@@ -18,7 +18,7 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IngestSource {
-    /// `otlp_http`, `otlp_grpc`, `webhook` or `zipkin`.
+    /// `otlp_http`, `otlp_grpc`, `webhook`, `zipkin`, `cloudevents`, `alertmanager` or `github`.
     pub source: String,
     /// Requests that were stored.
     pub requests: u64,

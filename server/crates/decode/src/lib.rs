@@ -12,7 +12,7 @@
 //! | [`zipkin`] | Zipkin's spans of version 2, JSON and protobuf |
 //! | [`jaeger`] | what Jaeger's interface saves |
 //! | [`inflate`] | compressed bodies |
-//! | [`webhook`] | health and breaker events |
+//! | [`webhook`] | events in the native form, CloudEvents, alerts, deployments; checks their signatures |
 //! | [`breaker`] | feeds of breakers and limiters: resilience4j, Hystrix, opossum, Envoy |
 //! | [`health`] | answers to the question how somebody is |
 //! | [`prometheus`], [`series`] | scrapes, and what a metric's name means |

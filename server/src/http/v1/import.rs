@@ -20,7 +20,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Json<api::
 
 fn refused(refused: Refused) -> ApiError {
     match refused {
-        Refused::Malformed(text) => ApiError::bad_request(text),
+        Refused::Malformed(text) | Refused::MediaType(text) | Refused::Unsigned(text) => ApiError::bad_request(text),
         Refused::TooLarge(text) => ApiError::new(http::StatusCode::PAYLOAD_TOO_LARGE, "Too large", text),
         Refused::Full | Refused::Unwritable => {
             ApiError::unavailable("nothing can be written just now").with_retry_after(10)

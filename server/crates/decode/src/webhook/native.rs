@@ -1,6 +1,6 @@
 //! The native form: one event, or an array that is stored as a whole.
 
-mod fields;
+pub(super) mod fields;
 
 use std::{fmt, time::Duration};
 

@@ -6,6 +6,7 @@
 
 mod feeds;
 mod health;
+mod webhooks;
 
 use std::path::PathBuf;
 
