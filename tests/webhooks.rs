@@ -13,7 +13,7 @@ use crate::harness::{
     Client, Server,
     clock::{now_ns, now_rfc3339},
     eventually,
-    telemetry::hex,
+    telemetry::{attribute, call, hex, otlp},
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -263,4 +263,51 @@ async fn a_deployment_that_github_tells_of_is_a_change() {
     assert_eq!((&changes[0]["version"], &changes[0]["url"]), (&json!("v1.2.3"), &json!("https://ci.example/7")));
     let unnamed = client.json(Method::POST, &url, &deployment).await;
     assert_eq!(unnamed.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_is_a_change_that_nobody_has_to_announce_and_a_restart_announces_nothing() {
+    let (server, client) = (Server::start().await, Client::new());
+    let number = std::sync::atomic::AtomicU64::new(0);
+    let send = async |server: &Server, version: &str| {
+        let mut request = call(number.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        for resource in &mut request.resource_spans {
+            resource.resource.as_mut().unwrap().attributes.push(attribute("service.version", version));
+        }
+        assert_eq!(client.send(otlp(&server.otlp_http, &request)).await.status, StatusCode::OK);
+    };
+    let changes = async |server: &Server| {
+        let list = client.get(&server.url("/api/v1/changes?service=checkout")).await.value();
+        list["changes"].as_array().unwrap().clone()
+    };
+    let hook = json!({ "id": "flag", "kind": "change", "service": "checkout", "change": "flag", "title": "new prices", "at": "2026-01-01T00:00:00Z" });
+    client.json(Method::POST, &server.url("/webhooks/spillway"), &hook).await;
+
+    send(&server, "1.2.3").await;
+    send(&server, "1.2.4").await;
+    let told = eventually("a change of version", SOON, async || {
+        let changes = changes(&server).await;
+        (!changes.is_empty()).then_some(changes)
+    });
+    let told = told.await;
+
+    assert_eq!(told.len(), 1, "what lies before the day is not in it: {told:?}");
+    assert_eq!(
+        (&told[0]["change"], &told[0]["version"], &told[0]["environment"]),
+        (&json!("deploy"), &json!("1.2.4"), &json!("test"))
+    );
+    assert_eq!(told[0]["title"], "Version 1.2.4 runs, before it 1.2.3");
+    let of_flag =
+        client.get(&server.url("/api/v1/changes?from=2025-12-31T00:00:00Z&to=2026-01-02T00:00:00Z")).await.value();
+    assert_eq!(of_flag["changes"][0]["title"], "new prices", "{of_flag}");
+
+    let (_, data) = server.stop().await;
+    let server = Server::start_in(data, &[]).await;
+    send(&server, "1.2.4").await;
+    send(&server, "1.2.5").await;
+    let versions = async || {
+        let told: Vec<Value> = changes(&server).await.iter().map(|change| change["version"].clone()).collect();
+        (told.len() > 1).then_some(told)
+    };
+    assert_eq!(eventually("the next version", SOON, versions).await, ["1.2.5", "1.2.4"]);
 }

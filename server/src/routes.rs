@@ -114,6 +114,12 @@ fn telemetry(routes: Routes, app: &App) -> Routes {
         .query("limit", "1 to 1000, default 100")
         .query("cursor", "next_cursor of the last page")
         .returns::<api::EventList>();
+    let changes = Doc::new("What was deployed, configured, switched or scaled, newest first: as senders told, and as versions and instances show")
+        .query("service", "service.name")
+        .query("from", "RFC 3339, default a day before `to`")
+        .query("to", "RFC 3339")
+        .query("limit", "1 to 1000, default 100")
+        .returns::<api::ChangeList>();
     let range = |doc: Doc| doc.query("from", "RFC 3339").query("to", "RFC 3339").query("step_s", "length of a step");
     let service_series =
         range(Doc::new("A service over time").required_query("node", "node id").returns::<api::ServiceSeries>());
@@ -197,6 +203,7 @@ fn telemetry(routes: Routes, app: &App) -> Routes {
             v1::import::post,
         )
         .add(Method::GET, "/api/v1/events", Read, events, v1::events::list)
+        .add(Method::GET, "/api/v1/changes", Read, changes, v1::changes::list)
         .add(Method::GET, "/api/v1/services/series", Read, service_series, v1::series::service)
         .add(Method::GET, "/api/v1/edges/series", Read, edge_series, v1::series::edge)
         .add(Method::GET, "/api/v1/topology", Read, topology, v1::topology::get)

@@ -27,7 +27,7 @@ use crate::{
         alerts::{self, Alerts},
         trouble::Trouble,
     },
-    jobs::{compactor, eraser, projector, retention},
+    jobs::{changes, compactor, eraser, projector, retention},
     listen::{self, Bound, TlsError},
     live,
     metrics::Metrics,
@@ -105,9 +105,10 @@ impl Server {
         let past = live::rebuild(&store, clock::unix_ns(), config.sampling.clone()).await.map_err(store_error)?;
         let committed = Arc::new(Notify::new());
         let (caught_up, map_is_there) = oneshot::channel();
+        let (watch, changes_inbox) = changes::Watch::new();
         let feed = {
             let (store, committed, stop) = (store.clone(), committed.clone(), stop.clone());
-            |pairing| projector::run(store, pairing, committed, caught_up, stop)
+            |pairing: live::Pairing| projector::run(store, pairing.watched_by(watch), committed, caught_up, stop)
         };
         let live = live::start(past, metrics.clone(), feed, &tasks, stop.clone()).map_err(BindError::Thread)?;
         tasks.spawn(compactor::run(store.clone(), stop.clone()));
@@ -140,6 +141,7 @@ impl Server {
             trouble.clone(),
             stop_writer.clone(),
         ));
+        tasks.spawn(changes::run(changes_inbox, ingest.clone(), stop.clone()));
         let firing = Alerts::default();
         tasks.spawn(alerts::run(firing.clone(), store.clone(), live.clone(), stop.clone()));
         let control =

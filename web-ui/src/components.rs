@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod breaker_lanes;
+pub mod change_list;
 pub mod connection_pill;
 pub mod copy;
 pub mod demo_panel;

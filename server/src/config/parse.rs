@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use spillway_model::topology::{Sampled, Sampling};
 use spillway_decode::webhook::signature::Signer;
+use spillway_model::topology::{Sampled, Sampling};
 
 use super::{Listen, LogFormat};
 
@@ -141,6 +141,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     #[test]

@@ -1,5 +1,6 @@
 //! The public API, version 1: one endpoint a file.
 
+pub mod changes;
 pub mod complete;
 pub mod decisions;
 pub mod demo;

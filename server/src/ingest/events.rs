@@ -16,6 +16,9 @@ use crate::{clock, metrics::Source};
 /// Memory that a stored event takes on its way, roughly: what names and texts usually have.
 const EVENT_BYTES: usize = 512;
 
+/// Ids that the server makes are apart from those of senders.
+const OURSELVES: &str = "spillway";
+
 /// Events that were stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredEvents {
@@ -73,6 +76,16 @@ impl Ingest {
         }
         self.count_events(source, &stored, now_ns);
         Ok((stored, events))
+    }
+
+    /// Stores what the server itself has seen; returns after the commit.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing is stored then.
+    pub async fn told_by_ourselves(&self, events: Arc<[Event]>) -> Result<(), Refused> {
+        let reservation = self.reserve(events.len() * EVENT_BYTES)?;
+        let write = Write::Events { source: OURSELVES.into(), events, received_at_ns: clock::unix_ns() };
+        told(self.commit(write, reservation).await?).map(drop)
     }
 
     fn count_events(&self, source: Source, stored: &StoredEvents, now_ns: i64) {

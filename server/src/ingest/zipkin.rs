@@ -61,7 +61,9 @@ fn refusal(refused: Refused) -> ApiError {
                 .with_retry_after(5)
         }
         Refused::TooLarge(detail) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
-        Refused::Malformed(detail) => ApiError::new(StatusCode::BAD_REQUEST, "Malformed spans", detail),
+        Refused::Malformed(detail) | Refused::MediaType(detail) | Refused::Unsigned(detail) => {
+            ApiError::new(StatusCode::BAD_REQUEST, "Malformed spans", detail)
+        }
         Refused::Failed | Refused::Conflict(_) => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Internal error",

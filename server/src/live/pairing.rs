@@ -10,6 +10,7 @@ use spillway_store::{Projection, Watermark};
 use tokio::sync::Notify;
 
 use super::{Shared, unsigned};
+use crate::jobs::changes::Watch;
 
 /// Takes in what was committed, in order.
 pub struct Pairing {
@@ -20,6 +21,7 @@ pub struct Pairing {
     through: Reached,
     /// How far it had come when it began anew: up to there the map has counted everything, and a replay teaches the pairing only.
     counted: Reached,
+    watch: Option<Watch>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -30,7 +32,13 @@ struct Reached {
 
 impl Pairing {
     pub(super) fn new(board: Shared, changed: Arc<Notify>) -> Self {
-        Self { board, changed, through: Reached::default(), counted: Reached::default() }
+        Self { board, changed, through: Reached::default(), counted: Reached::default(), watch: None }
+    }
+
+    /// Has somebody look at what it takes in, once and in order.
+    pub fn watched_by(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Begins anew, after a step that failed: a replay teaches it again which calls it had seen half of. The map keeps what it counted.
@@ -57,6 +65,10 @@ impl Projection for Pairing {
         board.spans(batch, unsigned(received_at_ns), emit);
         if board.changed() {
             self.changed.notify_one();
+        }
+        drop(board);
+        if let Some(watch) = &mut self.watch {
+            watch.observe(batch, received_at_ns);
         }
     }
 

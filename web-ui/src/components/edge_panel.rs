@@ -80,8 +80,9 @@ fn signals(edge: &Edge, series: Loader<EdgeSeries>) -> Markup {
         .unwrap_or_default();
     let values = |read: fn(&spillway_api::SeriesPoint) -> Option<f64>| points.iter().map(read).collect::<Vec<_>>();
     let sick = edge.error_ratio.is_some_and(|ratio| ratio >= incident::SICK_RATIO);
-    let row =
-        |name, values, floor, value, state| sparkline(Sparkline { name, values, floor, value, state, mark: None });
+    let row = |name, values, floor, value, state| {
+        sparkline(Sparkline { name, values, floor, value, state, mark: None, changes: Vec::new() })
+    };
     view! {
         <div class="panel__signals">
             {row("calls", values(|point| point.rate), 0.0, format::rate(edge.rate), "")}

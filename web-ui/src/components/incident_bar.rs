@@ -2,8 +2,9 @@
 
 use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::prelude::*;
-use spillway_api::{EdgeSeries, Topology};
+use spillway_api::{ChangeList, EdgeSeries, Timestamp, Topology};
 use spillway_view::{
+    changes,
     incident::{self, Incident},
     query::Query,
     selection::Selection,
@@ -41,7 +42,25 @@ pub fn incident_bar(live: Live, address: Address) -> Markup {
             (told, seen) => told.or(seen),
         }
     };
-    let shown = move || incident.get().map(|incident| bar(incident, since(), address));
+    let changed = load::<ChangeList>(
+        move || {
+            let began = incident.with(Option::is_some).then(|| since().unwrap_or_else(clock::read))?;
+            // To the minute, so that a beginning that is seen more exactly asks for nothing new.
+            let minute = began.unix_ms() / 60_000 * 60_000;
+            let instant = |ms: i64| Timestamp::from_unix_ms(ms).to_string();
+            let query = Query::new().with("from", &instant(minute - changes::BEFORE_MS));
+            Some(query.with("to", &instant(minute + 60_000)).href("/api/v1/changes"))
+        },
+        Every::Seconds(60),
+    );
+    let shown = move || {
+        incident.get().map(|incident| {
+            let before = changed
+                .remote
+                .with(|remote| remote.value().and_then(|list| changes::before(&list.changes, &incident.service)));
+            bar(incident, since(), before, address)
+        })
+    };
     shown.into_markup()
 }
 
@@ -59,12 +78,12 @@ fn worst_edge(topology: &Topology, incident: &Incident) -> Option<(String, Strin
 }
 
 /// To the minute while it is today: a sentence is not a log line.
-fn moment(at: spillway_api::Timestamp) -> String {
+fn moment(at: Timestamp) -> String {
     let words = clock::when(at);
     if words.len() > "00:00:00".len() { words } else { clock::minutes(at) }
 }
 
-fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Address) -> Markup {
+fn bar(incident: Incident, since: Option<Timestamp>, before: Option<String>, address: Address) -> Markup {
     let state = if incident.severe { "failing" } else { "degraded" };
     let slowest = Query::new()
         .with("service", &incident.service)
@@ -82,6 +101,7 @@ fn bar(incident: Incident, since: Option<spillway_api::Timestamp>, address: Addr
                     {since.map(|since| format!(" since {}", moment(since)))}
                 </p>
                 {(!incident.clauses.is_empty()).then(|| view! { <p class="incident__clauses">{incident.clauses.join(" · ")}</p> })}
+                {before.map(|before| view! { <p class="incident__clauses" data-testid="before">"In the 15 minutes before: " {before}</p> })}
             </div>
             <div class="incident__actions">
                 <a class="button" data-testid="slowest-trace" href=move || address.href("/traces/slowest", slowest.clone())>"Slowest trace"</a>

@@ -3,15 +3,18 @@
 use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::prelude::*;
 use spillway_api::{
-    DecisionList, DecisionState, Edge, EventList, Node, NodeKind, ServiceHealth, ServiceSeries, TraceList,
+    ChangeEvent, ChangeList, DecisionList, DecisionState, Edge, EventList, Node, NodeKind, ServiceHealth,
+    ServiceSeries, TraceList,
 };
 use spillway_view::{
-    breakers, chart, decision, format, incident, query::Query, range::Range, selection::Selection,
+    breakers, changes, chart, decision, format, incident, query::Query, range::Range, selection::Selection,
     trace_search::TraceSearch, words,
 };
 
 use super::{
-    breaker_lanes, icon,
+    breaker_lanes,
+    change_list::change_list,
+    icon,
     panel::{panel, section},
     sparkline::{Sparkline, sparkline},
 };
@@ -61,6 +64,23 @@ pub fn node_panel(live: Live, address: Address, id: String) -> Markup {
             Every::Seconds(15),
         )
     };
+    let changed = load::<ChangeList>(
+        move || {
+            let (name, ..) = who.get()?;
+            let (from, ..) = loader::last(LOOK_BACK_S, 120);
+            Some(Query::new().with("service", &name).with("from", &from).href("/api/v1/changes"))
+        },
+        Every::Seconds(15),
+    );
+    let changes = Memo::new(move |_| {
+        let environment = who.with(|who| who.as_ref().map(|(_, environment, _)| environment.clone()));
+        let list = changed.remote.with(|remote| remote.value().map(|list| list.changes.clone())).unwrap_or_default();
+        let is_here = |change: &ChangeEvent| environment.as_ref().is_some_and(|here| changes::is_of(change, here));
+        list.into_iter().filter(is_here).collect::<Vec<_>>()
+    });
+    let what_changed = move || {
+        changes.with(|list| (!list.is_empty()).then(|| section("What changed, last 30 min", change_list(list))))
+    };
     let label = move || node.with(|node| node.as_ref().map_or_else(String::new, |node| node.name.clone()));
     let gone = id.clone();
     let head = move || {
@@ -73,7 +93,8 @@ pub fn node_panel(live: Live, address: Address, id: String) -> Markup {
         let own = id.clone();
         view! {
             {move || node.with(|node| node.as_ref().map(state_words))}
-            {signals(node, series)}
+            {signals(node, series, changes)}
+            {what_changed}
             {breaker_section(who, calls)}
             {decision_section(live, address, who)}
             {failed_traces(address, who)}
@@ -118,7 +139,7 @@ fn state_words(node: &Node) -> Markup {
     view! { {lines.into_iter().map(|line| view! { <p class="panel__reason" data-state=tone>{line}</p> }).collect::<Vec<_>>()} {shed} }
 }
 
-fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>) -> Markup {
+fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>, changed: Memo<Vec<ChangeEvent>>) -> Markup {
     let draw = move || {
         let node = node.get()?;
         let points = series
@@ -130,9 +151,15 @@ fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>) -> Markup {
             let (first, last) = (points.first()?.at.unix_ms(), points.last()?.at.unix_ms());
             (last > first).then(|| (onset.unix_ms() - first) as f64 / (last - first) as f64)
         });
+        let changes = match (points.first(), points.last()) {
+            (Some(first), Some(last)) => changed.with(|list| changes::marks(list, first.at, last.at)),
+            _ => Vec::new(),
+        };
         let sick = node.error_ratio.is_some_and(|ratio| ratio >= incident::SICK_RATIO);
         let state = if sick { "failing" } else { "" };
-        let row = |name, values, floor, value, state| sparkline(Sparkline { name, values, floor, value, state, mark });
+        let row = |name, values, floor, value, state| {
+            sparkline(Sparkline { name, values, floor, value, state, mark, changes: changes.clone() })
+        };
         let failed = series.remote.with(|remote| match remote {
             Remote::Failed(failure) if !failure.not_found() => {
                 Some(view! { <p class="panel__facts">"No history: " {failure.to_string()}</p> })

@@ -18,6 +18,8 @@ pub struct Sparkline {
     pub state: &'static str,
     /// Place of a mark on the time axis, 0 to 1: when the trouble began.
     pub mark: Option<f64>,
+    /// Places of changes.
+    pub changes: Vec<f64>,
 }
 
 const WIDTH: f64 = 160.0;
@@ -27,15 +29,18 @@ const HEIGHT: f64 = 28.0;
 pub fn sparkline(signal: Sparkline) -> Markup {
     let ceiling = chart::ceiling(&signal.values, signal.floor);
     let path = chart::line(&signal.values, WIDTH, HEIGHT, ceiling);
-    let mark = signal.mark.map(|at| {
+    let upright = |class: &'static str, at: f64| {
         let x = format!("{:.1}", at * WIDTH);
-        view! { <line class="spark__mark" x1=x.clone() x2=x y1="0" y2=HEIGHT.to_string() /> }
-    });
+        view! { <line class=class x1=x.clone() x2=x y1="0" y2=HEIGHT.to_string() /> }
+    };
+    let mark = signal.mark.map(|at| upright("spark__mark", at));
+    let changes = signal.changes.iter().map(|at| upright("spark__change", *at)).collect::<Vec<_>>();
     view! {
         <div class="spark" data-state=signal.state>
             <span class="spark__name">{signal.name}</span>
             <svg class="spark__line" viewBox=format!("-1 -2 {} {}", WIDTH + 2.0, HEIGHT + 4.0) preserveAspectRatio="none" aria-hidden="true">
                 {mark}
+                {changes}
                 <path d=path />
             </svg>
             <span class="spark__value">{signal.value}</span>

@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod breakers;
+pub mod changes;
 pub mod chart;
 pub mod decision;
 pub mod filter;

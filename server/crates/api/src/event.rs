@@ -212,6 +212,16 @@ pub struct ChangeEvent {
     pub at: Timestamp,
 }
 
+/// `GET /api/v1/changes`, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangeList {
+    /// The changes.
+    pub changes: Vec<ChangeEvent>,
+    /// True when there are more than `limit`.
+    pub more: bool,
+}
+
 /// One event of the native webhook; a request carries one or an array of up to 1,000 (one transaction).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

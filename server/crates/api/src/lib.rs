@@ -28,7 +28,7 @@ pub use demo::{DemoDependency, DemoFault, DemoState, DemoSwitch};
 pub use directive::{Action, Author, Directive, DirectiveSet, IgnoredDirective, Match, OnExpiry, ReadDirectives};
 pub use erasure::{BackupMade, EraseRequest, Erasure};
 pub use event::{
-    BreakerEvent, BreakerState, ChangeEvent, ChangeKind, Event, EventList, EventRecord, Guard, HealthEvent,
+    BreakerEvent, BreakerState, ChangeEvent, ChangeKind, ChangeList, Event, EventList, EventRecord, Guard, HealthEvent,
     HealthStatus, LimitEvent, LimitState, WebhookAnswer,
 };
 pub use imported::Imported;

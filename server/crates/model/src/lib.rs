@@ -6,6 +6,7 @@
 pub mod arbitrate;
 pub mod batch;
 pub mod builtin;
+pub mod changes;
 pub mod event;
 pub mod histogram;
 pub mod identity;

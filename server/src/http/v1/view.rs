@@ -177,17 +177,29 @@ fn event(event: &Event) -> api::Event {
             namespace,
             service,
             instance,
-            change: match change {
-                ChangeKind::Deploy => api::ChangeKind::Deploy,
-                ChangeKind::Config => api::ChangeKind::Config,
-                ChangeKind::Flag => api::ChangeKind::Flag,
-                ChangeKind::Scale => api::ChangeKind::Scale,
-            },
+            change: change_kind(*change),
             version: version.to_string(),
             title: title.to_string(),
             url: url.to_string(),
             at,
         }),
+    }
+}
+
+/// A change; `None` for other events.
+pub fn change(stored: &Event) -> Option<api::ChangeEvent> {
+    match event(stored) {
+        api::Event::Change(change) => Some(change),
+        _ => None,
+    }
+}
+
+const fn change_kind(kind: ChangeKind) -> api::ChangeKind {
+    match kind {
+        ChangeKind::Deploy => api::ChangeKind::Deploy,
+        ChangeKind::Config => api::ChangeKind::Config,
+        ChangeKind::Flag => api::ChangeKind::Flag,
+        ChangeKind::Scale => api::ChangeKind::Scale,
     }
 }
 
