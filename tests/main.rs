@@ -9,6 +9,7 @@ mod closed_loop;
 mod crash;
 mod exchange;
 mod faults;
+mod first_minute;
 mod harness;
 mod house;
 mod operator;

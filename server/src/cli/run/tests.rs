@@ -47,6 +47,7 @@ fn an_sdk_is_told_the_name_the_address_and_the_protocol() {
         ("OTEL_LOGS_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "otlp"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "10000"),
+        ("OTEL_NODE_RESOURCE_DETECTORS", "env,host,os,process"),
         ("OTEL_PROPAGATORS", "tracecontext,baggage"),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=checkout-42"),
         ("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database"),

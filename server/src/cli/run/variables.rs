@@ -22,6 +22,8 @@ pub(super) fn of(name: &str, otlp_url: &str, place: &Place) -> BTreeMap<&'static
         // A laptop's owner looks at the map at once; the defaults are 5 and 60 s.
         ("OTEL_BSP_SCHEDULE_DELAY", "1000"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "10000"),
+        // The others ask for cloud providers' addresses at every start.
+        ("OTEL_NODE_RESOURCE_DETECTORS", "env,host,os,process"),
         // Today's names of attributes in SDKs that still send the old ones.
         ("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database"),
     ];
