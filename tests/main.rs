@@ -12,6 +12,7 @@ mod faults;
 mod first_minute;
 mod harness;
 mod house;
+mod metrics;
 mod operator;
 mod sdk;
 mod service;

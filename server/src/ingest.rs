@@ -10,6 +10,7 @@ mod events;
 mod import;
 pub mod otlp_grpc;
 pub mod otlp_http;
+mod otlp_metrics;
 pub mod trouble;
 pub mod webhook;
 pub mod writer;
@@ -39,6 +40,7 @@ const QUEUE_REQUESTS: usize = 8_192;
 
 /// Encoding of an OTLP request, and so of its answer.
 pub use otlp::response::Encoding;
+use otlp_metrics::Reported;
 
 /// How the spans of a request are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +113,10 @@ impl Refused {
     }
 }
 
-/// Spans that were stored.
+/// Spans that were stored, or data points that were taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSpans {
-    /// Spans that were refused one by one.
+    /// Those that were refused one by one.
     pub rejected: u64,
     /// Why the first of them was.
     pub message: String,
@@ -163,6 +165,7 @@ pub struct Ingest {
     redactor: Arc<Redactor>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
+    reported: Arc<Reported>,
     max_body_bytes: usize,
     max_decompressed_bytes: usize,
 }
@@ -190,6 +193,7 @@ impl Ingest {
             redactor: Arc::new(redactor),
             limits: Arc::new(Limits::default()),
             metrics,
+            reported: Arc::default(),
             max_body_bytes: sizes.max_body_bytes,
             max_decompressed_bytes: sizes.max_decompressed_bytes,
         };

@@ -20,4 +20,5 @@ pub mod metrics;
 pub mod routes;
 pub mod server;
 pub mod signal;
+mod steady;
 pub mod storage;

@@ -28,11 +28,13 @@ pub enum Source {
     Alertmanager,
     /// GitHub.
     Github,
+    /// OTLP metrics, by HTTP and by gRPC.
+    OtlpMetrics,
 }
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OtlpHttp,
         Self::OtlpGrpc,
         Self::Webhook,
@@ -40,6 +42,7 @@ impl Source {
         Self::CloudEvents,
         Self::Alertmanager,
         Self::Github,
+        Self::OtlpMetrics,
     ];
 
     /// Its label.
@@ -52,6 +55,7 @@ impl Source {
             Self::CloudEvents => "cloudevents",
             Self::Alertmanager => "alertmanager",
             Self::Github => "github",
+            Self::OtlpMetrics => "otlp_metrics",
         }
     }
 }
@@ -136,6 +140,7 @@ impl Metrics {
                     .iter()
                     .map(|(reason, count)| ((*reason).to_owned(), *count))
                     .collect(),
+                ignored: BTreeMap::new(),
                 last_seen_at: (last_seen_ns > 0).then(|| Timestamp::from_unix_ns(last_seen_ns)),
             }
         };

@@ -39,7 +39,17 @@ fn otlp(routes: Routes, app: &App) -> Routes {
     .takes_type("application/x-protobuf")
     .returns_type("application/x-protobuf")
     .body_limit(app.config.max_body_bytes);
-    routes.add(Method::POST, "/v1/traces", Ingest, doc, otlp_http::handler)
+    let metrics = Doc::new("Take an OTLP metrics request: what it says of breakers and limiters becomes events, the rest is counted by name; success means committed to disk")
+        .takes_type("application/x-protobuf")
+        .returns_type("application/x-protobuf")
+        .body_limit(app.config.max_body_bytes);
+    routes.add(Method::POST, "/v1/traces", Ingest, doc, otlp_http::traces).add(
+        Method::POST,
+        "/v1/metrics",
+        Ingest,
+        metrics,
+        otlp_http::metrics,
+    )
 }
 
 fn zipkin_spans(routes: Routes, app: &App) -> Routes {
@@ -308,6 +318,15 @@ fn server(routes: Routes) -> Routes {
         )
         .add(
             Method::GET,
+            "/api/v1/metric-series",
+            Read,
+            Doc::new("Series that came by OTLP since the start, and why most are not used: used ones first, then the most frequent")
+                .query("limit", "1 to 1000, default 100")
+                .returns::<api::MetricSeriesList>(),
+            v1::metric_series::list,
+        )
+        .add(
+            Method::GET,
             "/api/v1/storage",
             Read,
             Doc::new("Where the space goes, by part and by service, and which bound is met first")
@@ -381,6 +400,7 @@ pub fn zipkin_router(app: App) -> Router {
 pub fn otlp_grpc_router(app: App) -> Router {
     Router::new()
         .route(otlp_grpc::TRACES, post(otlp_grpc::traces))
+        .route(otlp_grpc::METRICS, post(otlp_grpc::metrics))
         .fallback(otlp_grpc::unimplemented)
         .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)

@@ -26,9 +26,17 @@ pub struct Reply {
 
 impl Grpc {
     pub fn new(url: &str) -> Self {
+        Self::of(url, "trace.v1.TraceService")
+    }
+
+    /// One that sends metrics.
+    pub fn metrics(url: &str) -> Self {
+        Self::of(url, "metrics.v1.MetricsService")
+    }
+
+    fn of(url: &str, service: &str) -> Self {
         let pool = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
-        let url =
-            format!("{}/opentelemetry.proto.collector.trace.v1.TraceService/Export", url.replace("grpc://", "http://"));
+        let url = format!("{}/opentelemetry.proto.collector.{service}/Export", url.replace("grpc://", "http://"));
         Self { pool, url }
     }
 

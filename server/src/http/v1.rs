@@ -10,6 +10,7 @@ pub mod events;
 pub mod export;
 pub mod import;
 pub mod live;
+pub mod metric_series;
 pub mod pins;
 pub mod plugins;
 pub mod series;

@@ -14,7 +14,10 @@ use axum::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, Full};
-use spillway_decode::{inflate::Packing, otlp::response};
+use spillway_decode::{
+    inflate::Packing,
+    otlp::response::{self, Signal},
+};
 use tonic::{Code, Status};
 
 use super::{Encoding, Form, Refused, Reservation, body::Received};
@@ -22,6 +25,9 @@ use crate::{app::App, http::access::Permission, metrics::Source};
 
 /// The path of `opentelemetry.proto.collector.trace.v1.TraceService`.
 pub const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// The path of `opentelemetry.proto.collector.metrics.v1.MetricsService`.
+pub const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// What a message may be compressed with.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
@@ -33,12 +39,28 @@ const PREFIX_BYTES: usize = 5;
 #[tracing::instrument(name = "ingest.otlp_grpc", skip_all)]
 pub async fn traces(State(app): State<App>, request: Request) -> Response {
     let stored = async {
-        let (body, reservation) = message(&app, request).await?;
+        let (body, reservation) = message(&app, Source::OtlpGrpc, request).await?;
         let stored = app.ingest.spans(Source::OtlpGrpc, Form::Otlp(Encoding::Protobuf), body, reservation).await;
-        let stored = stored.map_err(|refused| refuse(&app, &refused))?;
-        Ok(response::success(stored.rejected, &stored.message, Encoding::Protobuf))
+        let stored = stored.map_err(|refused| refuse(&app, Source::OtlpGrpc, &refused))?;
+        Ok(response::success(Signal::Traces, stored.rejected, &stored.message, Encoding::Protobuf))
     };
-    match stored.await {
+    answer(stored.await)
+}
+
+/// Takes the data points of one call; OK means that what they said is committed.
+#[tracing::instrument(name = "ingest.otlp_grpc.metrics", skip_all)]
+pub async fn metrics(State(app): State<App>, request: Request) -> Response {
+    let taken = async {
+        let (body, reservation) = message(&app, Source::OtlpMetrics, request).await?;
+        let taken = app.ingest.metrics(Encoding::Protobuf, body, reservation).await;
+        let taken = taken.map_err(|refused| refuse(&app, Source::OtlpMetrics, &refused))?;
+        Ok(response::success(Signal::Metrics, taken.rejected, &taken.message, Encoding::Protobuf))
+    };
+    answer(taken.await)
+}
+
+fn answer(outcome: Result<Vec<u8>, Status>) -> Response {
+    match outcome {
         Ok(answer) => ok(&answer),
         Err(status) => failed(status),
     }
@@ -46,11 +68,11 @@ pub async fn traces(State(app): State<App>, request: Request) -> Response {
 
 /// Any other call.
 pub async fn unimplemented() -> Response {
-    failed(Status::unimplemented("only Export of traces is served"))
+    failed(Status::unimplemented("only Export of traces and of metrics is served"))
 }
 
 /// The one message of a call.
-async fn message(app: &App, request: Request) -> Result<(Received, Reservation), Status> {
+async fn message(app: &App, source: Source, request: Request) -> Result<(Received, Reservation), Status> {
     let (parts, body) = request.into_parts();
     if app.access.check(Permission::Ingest, &parts.headers, std::time::Instant::now()).is_err() {
         return Err(Status::unauthenticated("this call must carry the ingest key: `authorization: Bearer <key>`"));
@@ -65,7 +87,7 @@ async fn message(app: &App, request: Request) -> Result<(Received, Reservation),
         let received = app.ingest.received(message, packing.filter(|_| compressed), &mut reservation)?;
         Ok((received, reservation))
     };
-    read.await.map_err(|refused| refuse(app, &refused))
+    read.await.map_err(|refused| refuse(app, source, &refused))
 }
 
 fn packing(headers: &HeaderMap) -> Result<Option<Packing>, Status> {
@@ -118,8 +140,8 @@ fn failed(status: Status) -> Response {
     response
 }
 
-fn refuse(app: &App, refused: &Refused) -> Status {
-    app.ingest.refused(Source::OtlpGrpc, refused);
+fn refuse(app: &App, source: Source, refused: &Refused) -> Status {
+    app.ingest.refused(source, refused);
     status_of(refused)
 }
 
@@ -132,7 +154,7 @@ fn status_of(refused: &Refused) -> Status {
         ),
         Refused::Full => retry_later("the disk is full: try again later", Duration::from_secs(10)),
         Refused::Unwritable => retry_later(
-            "the spans could not be stored, the server's log says why: try again later",
+            "the request could not be stored, the server's log says why: try again later",
             Duration::from_secs(5),
         ),
         Refused::TooLarge(message) => Status::resource_exhausted(message.as_str()),
@@ -140,7 +162,7 @@ fn status_of(refused: &Refused) -> Status {
             Status::invalid_argument(message.as_str())
         }
         Refused::Conflict(_) | Refused::Failed => {
-            Status::internal("the spans could not be stored: the server's log says why")
+            Status::internal("the request could not be stored: the server's log says why")
         }
     }
 }

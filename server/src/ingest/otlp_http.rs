@@ -1,4 +1,4 @@
-//! `POST /v1/traces`: OTLP over HTTP, protobuf and JSON.
+//! `POST /v1/traces` and `/v1/metrics`: OTLP over HTTP, protobuf and JSON.
 //!
 //! Answers follow the OTLP specification: the content type of the request comes back, errors are `google.rpc.Status`, and only 429, 502,
 //! 503 and 504 make a client try again.
@@ -9,9 +9,9 @@ use axum::{
     response::Response,
 };
 use http::{HeaderValue, StatusCode, header};
-use spillway_decode::otlp::response;
+use spillway_decode::otlp::response::{self, Signal};
 
-use super::{Encoding, Form, Refused};
+use super::{Encoding, Form, Refused, StoredSpans};
 use crate::{app::App, metrics::Source};
 
 /// `google.rpc.Code`.
@@ -24,35 +24,57 @@ mod code {
 
 /// Stores the spans of one request; success means committed.
 #[tracing::instrument(name = "ingest.otlp_http", skip_all)]
-pub async fn handler(State(app): State<App>, request: Request) -> Response {
-    let Some(encoding) = encoding_of(&request) else {
-        let mut response = Response::new(Body::from(
-            "415 unsupported media type, supported: [application/json, application/x-protobuf]\n",
-        ));
-        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        app.metrics.rejected(Source::OtlpHttp, "media_type", 1);
-        return response;
-    };
+pub async fn traces(State(app): State<App>, request: Request) -> Response {
+    let Some(encoding) = encoding_of(&request) else { return unsupported(&app, Source::OtlpHttp) };
     let (parts, body) = request.into_parts();
     let stored = async {
         let (body, reservation) = app.ingest.read(&parts.headers, body).await?;
         app.ingest.spans(Source::OtlpHttp, Form::Otlp(encoding), body, reservation).await
     };
     match stored.await {
-        Ok(stored) => {
-            let mut answer =
-                answer(StatusCode::OK, encoding, response::success(stored.rejected, &stored.message, encoding));
-            if let Some(revision) = stored.service.and_then(|service| app.revision_header(&service)) {
-                answer.headers_mut().insert("x-spillway-revision", revision);
-            }
-            answer
-        }
+        Ok(stored) => success(&app, Signal::Traces, &stored, encoding),
         Err(refused) => {
             app.ingest.refused(Source::OtlpHttp, &refused);
             refusal(&refused, encoding)
         }
     }
+}
+
+/// Takes the data points of one request; success means that what they said is committed.
+#[tracing::instrument(name = "ingest.otlp_http.metrics", skip_all)]
+pub async fn metrics(State(app): State<App>, request: Request) -> Response {
+    let Some(encoding) = encoding_of(&request) else { return unsupported(&app, Source::OtlpMetrics) };
+    let (parts, body) = request.into_parts();
+    let taken = async {
+        let (body, reservation) = app.ingest.read(&parts.headers, body).await?;
+        app.ingest.metrics(encoding, body, reservation).await
+    };
+    match taken.await {
+        Ok(taken) => success(&app, Signal::Metrics, &taken, encoding),
+        Err(refused) => {
+            app.ingest.refused(Source::OtlpMetrics, &refused);
+            refusal(&refused, encoding)
+        }
+    }
+}
+
+fn unsupported(app: &App, source: Source) -> Response {
+    let mut response = Response::new(Body::from(
+        "415 unsupported media type, supported: [application/json, application/x-protobuf]\n",
+    ));
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    app.metrics.rejected(source, "media_type", 1);
+    response
+}
+
+fn success(app: &App, signal: Signal, stored: &StoredSpans, encoding: Encoding) -> Response {
+    let body = response::success(signal, stored.rejected, &stored.message, encoding);
+    let mut answer = answer(StatusCode::OK, encoding, body);
+    if let Some(revision) = stored.service.as_ref().and_then(|service| app.revision_header(service)) {
+        answer.headers_mut().insert("x-spillway-revision", revision);
+    }
+    answer
 }
 
 fn encoding_of(request: &Request) -> Option<Encoding> {
@@ -94,13 +116,13 @@ fn refusal(refused: &Refused, encoding: Encoding) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             code::UNAVAILABLE,
             Some(5),
-            "the spans could not be stored, the server's log says why: try again later",
+            "the request could not be stored, the server's log says why: try again later",
         ),
         Refused::Failed | Refused::Conflict(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             code::INTERNAL,
             None,
-            "the spans could not be stored: the server's log says why",
+            "the request could not be stored: the server's log says why",
         ),
         Refused::Stopping => {
             (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, Some(1), "the server is stopping: try again")

@@ -100,13 +100,14 @@ fn facts(status: &Status) -> Markup {
             source
                 .rejected
                 .iter()
+                .chain(&source.ignored)
                 .filter(|(_, count)| **count > 0)
                 .map(|(reason, count)| (onboarding::source(&source.source).to_owned(), reason.clone(), *count))
         })
         .collect();
     let reasons = (!reasons.is_empty()).then(|| {
         let rows = reasons.into_iter().map(|(source, reason, count)| view! { <tr><th scope="row">{source}</th><td>{reason}</td><td class="num">{format::count(count)}</td></tr> }).collect::<Vec<_>>();
-        view! { <h3 class="panel__heading">"Refused, by reason"</h3><table class="table table--small"><tbody>{rows}</tbody></table> }
+        view! { <h3 class="panel__heading">"Refused or not used, by reason"</h3><table class="table table--small"><tbody>{rows}</tbody></table> }
     });
     let masked: Vec<(&String, &u64)> = status.redacted.iter().filter(|(_, count)| **count > 0).collect();
     let redacted = if masked.is_empty() {

@@ -91,10 +91,10 @@ pub fn has_data(status: &Status) -> bool {
 pub fn first_data(status: &Status) -> Option<String> {
     let busiest: &IngestSource =
         status.ingest.iter().filter(|source| source.items > 0).max_by_key(|source| source.items)?;
-    let noun = if busiest.source.starts_with("otlp") || busiest.source == "zipkin" {
-        ("span", "spans")
-    } else {
-        ("event", "events")
+    let noun = match &*busiest.source {
+        "otlp_http" | "otlp_grpc" | "zipkin" => ("span", "spans"),
+        "otlp_metrics" => ("data point", "data points"),
+        _ => ("event", "events"),
     };
     Some(format!("{} by {}", crate::format::plural(busiest.items, noun.0, noun.1), source(&busiest.source)))
 }
@@ -104,6 +104,7 @@ pub fn source(token: &str) -> &str {
     match token {
         "otlp_http" => "OTLP/HTTP",
         "otlp_grpc" => "OTLP/gRPC",
+        "otlp_metrics" => "OTLP metrics",
         "webhook" => "webhook",
         "zipkin" => "Zipkin",
         other => other,

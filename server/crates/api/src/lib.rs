@@ -11,6 +11,7 @@ mod erasure;
 mod event;
 mod imported;
 mod level;
+mod metric_series;
 mod pin;
 mod plugin;
 mod problem;
@@ -33,6 +34,7 @@ pub use event::{
 };
 pub use imported::Imported;
 pub use level::{COHORTS, Criticality, LEVELS, cohort, level};
+pub use metric_series::{MetricSeries, MetricSeriesList};
 pub use pin::{Pin, PinList, PinNote};
 pub use plugin::{
     Plugin, PluginBreaker, PluginConfigChange, PluginList, PluginLog, PluginLogList, PluginMode, PluginModeChange,

@@ -18,16 +18,19 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IngestSource {
-    /// `otlp_http`, `otlp_grpc`, `webhook`, `zipkin`, `cloudevents`, `alertmanager` or `github`.
+    /// `otlp_http`, `otlp_grpc`, `otlp_metrics`, `webhook`, `zipkin`, `cloudevents`, `alertmanager` or `github`.
     pub source: String,
     /// Requests that were stored.
     pub requests: u64,
-    /// Spans or events that were stored.
+    /// Spans or events that were stored, or data points that were read.
     pub items: u64,
     /// Requests that repeated an earlier one.
     pub repeated: u64,
     /// Requests or items that were refused, by reason.
     pub rejected: std::collections::BTreeMap<String, u64>,
+    /// Items that were taken in and mean nothing here, by name and reason: the most frequent ones. `/api/v1/metric-series` lists more.
+    #[serde(default)]
+    pub ignored: std::collections::BTreeMap<String, u64>,
     /// When something last came.
     pub last_seen_at: Option<Timestamp>,
 }

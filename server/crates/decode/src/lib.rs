@@ -6,6 +6,7 @@
 //! | module | reads |
 //! |---|---|
 //! | [`otlp::protobuf`], [`otlp::json`] | OTLP trace requests, into the columns of a [`SpanBatch`](spillway_model::batch::SpanBatch) |
+//! | [`otlp::metrics`] | OTLP metrics requests: what says how breakers and limiters are, and the names of the rest |
 //! | [`otlp::response`] | writes OTLP's answers |
 //! | [`otlp::write`] | writes a batch as OTLP/JSON |
 //! | [`otlp::value`] | nested attribute values, for showing |

@@ -1,7 +1,8 @@
-//! OTLP traces: requests in both encodings into one sink, and the answers.
+//! OTLP: requests in both encodings, traces into one sink and metrics into what they mean, and the answers.
 
 pub(crate) mod error;
 pub mod json;
+pub mod metrics;
 pub mod protobuf;
 pub mod response;
 pub(crate) mod sink;

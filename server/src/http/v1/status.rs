@@ -5,17 +5,24 @@ use http::{StatusCode, header};
 use spillway_api::{Status, Timestamp};
 use spillway_store::{Compaction as _, Projector as _, SpanReader as _};
 
-use crate::{app::App, http::error::ApiError};
+use crate::{app::App, http::error::ApiError, metrics::Source};
+
+/// Series of metrics that are named as not used: a page holds as many.
+const IGNORED_SHOWN: usize = 20;
 
 /// `GET /api/v1/status`.
 pub async fn get(State(app): State<App>) -> Result<Json<Status>, ApiError> {
     let usage = app.store.usage().await?;
+    let mut ingest = app.metrics.ingest();
+    if let Some(metrics) = ingest.iter_mut().find(|source| source.source == Source::OtlpMetrics.as_str()) {
+        metrics.ignored = app.ingest.ignored_series(IGNORED_SHOWN);
+    }
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: Timestamp::from_unix_ns(app.started_at_ns),
         listeners: app.listeners.get().cloned().unwrap_or_default(),
         ingest_key_required: app.access.key_required(),
-        ingest: app.metrics.ingest(),
+        ingest,
         spans_stored: usage.spans,
         bytes_stored: usage.bytes,
         retention_s: app.config.retention_spans.as_secs(),

@@ -5,7 +5,7 @@
 //! order: scopes that stand before their resource, and spans before their scope, are passed over and gone back to. The usual order
 //! is read in one pass.
 
-mod field;
+pub(super) mod field;
 mod value;
 
 use field::{Id, count, each, entity_ref, enumerated, kind, nanoseconds, optional_text, status, wait};
@@ -35,8 +35,8 @@ pub fn decode_traces(body: &[u8], limits: &Limits) -> Result<Decoded, DecodeErro
     Ok(walk.sink.finish())
 }
 
-struct Walk {
-    sink: Sink,
+pub(super) struct Walk {
+    pub(super) sink: Sink,
 }
 
 /// Where arrays of one span begin that wait until its own attributes are complete.
@@ -103,7 +103,7 @@ impl Walk {
         })
     }
 
-    fn resource(&mut self, reader: &mut Reader<'_>) -> Read<PendingResource> {
+    pub(super) fn resource(&mut self, reader: &mut Reader<'_>) -> Read<PendingResource> {
         let mut row = Resource::default();
         if reader.null() {
             return Ok(PendingResource::default());

@@ -32,13 +32,13 @@ pub fn decode_traces(body: &[u8], limits: &Limits) -> Result<Decoded, DecodeErro
             Malformed::TooLong { bytes: body.len(), limit: limits.body_bytes },
         ));
     }
-    let mut walk = Walk { sink: Sink::new(limits), events: Vec::new(), links: Vec::new() };
+    let mut walk = Walk::new(limits);
     walk.request(Reader::new(body)).map_err(|error| *error)?;
     Ok(walk.sink.finish())
 }
 
-struct Walk<'a> {
-    sink: Sink,
+pub(super) struct Walk<'a> {
+    pub(super) sink: Sink,
     /// Events and links of the span being read: they wait until its own attributes are complete, which must stand together.
     events: Vec<Reader<'a>>,
     links: Vec<Reader<'a>>,
@@ -53,6 +53,10 @@ struct PendingSpan<'a> {
 }
 
 impl<'a> Walk<'a> {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { sink: Sink::new(limits), events: Vec::new(), links: Vec::new() }
+    }
+
     fn request(&mut self, mut request: Reader<'a>) -> Read<()> {
         let mut index = 0;
         while let Some(tag) = request.tag()? {
@@ -110,7 +114,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn resource(
+    pub(super) fn resource(
         &mut self,
         mut message: Reader<'a>,
         resource: &mut Resource,

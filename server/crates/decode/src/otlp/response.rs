@@ -1,4 +1,4 @@
-//! OTLP's answers, written by hand: `ExportTraceServiceResponse` and `google.rpc.Status`, in the encoding of the request.
+//! OTLP's answers, written by hand: `Export…ServiceResponse` and `google.rpc.Status`, in the encoding of the request.
 
 use std::time::Duration;
 
@@ -23,12 +23,31 @@ impl Encoding {
     }
 }
 
-/// An `ExportTraceServiceResponse`.
+/// What a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Data points.
+    Metrics,
+}
+
+impl Signal {
+    /// The field that counts what was rejected; its number is the same everywhere.
+    const fn rejected_field(self) -> &'static str {
+        match self {
+            Self::Traces => "rejectedSpans",
+            Self::Metrics => "rejectedDataPoints",
+        }
+    }
+}
+
+/// An `ExportTraceServiceResponse` or `ExportMetricsServiceResponse`.
 ///
-/// Everything accepted and nothing to say is the empty message, as OTLP demands; no rejected spans with a message is a warning.
-pub fn success(rejected_spans: u64, message: &str, encoding: Encoding) -> Vec<u8> {
+/// Everything accepted and nothing to say is the empty message, as OTLP demands; nothing rejected with a message is a warning.
+pub fn success(signal: Signal, rejected: u64, message: &str, encoding: Encoding) -> Vec<u8> {
     // The field is an int64.
-    let rejected = rejected_spans.min(i64::MAX.cast_unsigned());
+    let rejected = rejected.min(i64::MAX.cast_unsigned());
     let partial = rejected > 0 || !message.is_empty();
     match encoding {
         Encoding::Protobuf => {
@@ -47,7 +66,8 @@ pub fn success(rejected_spans: u64, message: &str, encoding: Encoding) -> Vec<u8
         }
         // 64-bit integers are strings in protobuf's JSON.
         Encoding::Json if partial => {
-            serde_json::json!({"partialSuccess": {"rejectedSpans": rejected.to_string(), "errorMessage": message}})
+            let field = signal.rejected_field();
+            serde_json::json!({"partialSuccess": {field: rejected.to_string(), "errorMessage": message}})
                 .to_string()
                 .into_bytes()
         }
@@ -100,20 +120,30 @@ mod tests {
 
     #[test]
     fn complete_success_is_the_empty_message() {
-        assert!(success(0, "", Encoding::Protobuf).is_empty());
-        assert_eq!(success(0, "", Encoding::Json), b"{}");
+        assert!(success(Signal::Traces, 0, "", Encoding::Protobuf).is_empty());
+        assert_eq!(success(Signal::Traces, 0, "", Encoding::Json), b"{}");
     }
 
     #[test]
     fn partial_success_reads_as_otlp_in_both_encodings() {
-        let read = ExportTraceServiceResponse::decode(&*success(300, "no \"id\"", Encoding::Protobuf)).unwrap();
+        let read = ExportTraceServiceResponse::decode(&*success(Signal::Traces, 300, "no \"id\"", Encoding::Protobuf))
+            .unwrap();
 
         assert_eq!(
             read.partial_success,
             Some(ExportTracePartialSuccess { rejected_spans: 300, error_message: "no \"id\"".to_owned() })
         );
-        let json: serde_json::Value = serde_json::from_slice(&success(300, "no \"id\"", Encoding::Json)).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_slice(&success(Signal::Traces, 300, "no \"id\"", Encoding::Json)).unwrap();
         assert_eq!(json, serde_json::json!({"partialSuccess": {"rejectedSpans": "300", "errorMessage": "no \"id\""}}));
+    }
+
+    #[test]
+    fn rejected_data_points_have_a_name_of_their_own() {
+        let json = success(Signal::Metrics, 2, "why", Encoding::Json);
+
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json, serde_json::json!({"partialSuccess": {"rejectedDataPoints": "2", "errorMessage": "why"}}));
     }
 
     /// `google.rpc.Status`, as its proto file says.

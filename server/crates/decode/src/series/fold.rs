@@ -41,9 +41,11 @@ struct Numbers {
 }
 
 /// Counters of the last time, for one source: what has grown since then has happened.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Turns {
     totals: FxHashMap<Key, [Option<f64>; ROUND.len()]>,
+    /// True once the source was heard: then a breaker that appears has turned since.
+    heard: bool,
 }
 
 impl Fold {
@@ -97,17 +99,28 @@ impl Fold {
                 self.readings.push(Reading { at_ns, ..Reading::breaker(&key.0, &key.1, state) });
             }
         }
+        turns.heard = true;
         self.readings
     }
 }
 
 impl Turns {
+    /// Of a source whose counters began at zero just before: one that reports differences.
+    pub fn from_zero() -> Self {
+        Self { totals: FxHashMap::default(), heard: true }
+    }
+
     /// Which counters have grown since the last time; at the first time none, since nobody knows when they did.
     fn grown(&mut self, key: &Key, totals: [Option<f64>; ROUND.len()]) -> [bool; ROUND.len()] {
         if !self.totals.contains_key(key) && self.totals.len() >= MAX_TURNS {
             return [false; ROUND.len()];
         }
-        let Some(before) = self.totals.insert(key.clone(), totals) else { return [false; ROUND.len()] };
+        let before = match self.totals.insert(key.clone(), totals) {
+            Some(before) => before,
+            // A breaker's series appear with its first event.
+            None if self.heard => [None; ROUND.len()],
+            None => return [false; ROUND.len()],
+        };
         std::array::from_fn(|place| match (before[place], totals[place]) {
             // Smaller than before: the process began anew, and counted from zero.
             (Some(before), Some(now)) => now > before || now < before && now > 0.0,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Reads each item of an array, or of null. `index` goes on from array to array of the same name.
-pub(super) fn each<'a>(
+pub(in crate::otlp) fn each<'a>(
     reader: &mut Reader<'a>,
     name: &str,
     index: &mut usize,
@@ -31,7 +31,7 @@ pub(super) fn each<'a>(
 }
 
 /// Notes where a value begins, and passes over it.
-pub(super) fn wait<'a>(reader: &mut Reader<'a>, name: &str, waiting: &mut Vec<Reader<'a>>) -> Read<()> {
+pub(in crate::otlp) fn wait<'a>(reader: &mut Reader<'a>, name: &str, waiting: &mut Vec<Reader<'a>>) -> Read<()> {
     // A key that comes thousands of times is no request of anybody; only its last values would cost memory here.
     const REPEATS: usize = 16;
     let begin = *reader;
@@ -45,18 +45,18 @@ pub(super) fn wait<'a>(reader: &mut Reader<'a>, name: &str, waiting: &mut Vec<Re
     Ok(())
 }
 
-pub(super) fn optional_text<'a>(reader: &mut Reader<'a>) -> Read<Option<Cow<'a, str>>> {
+pub(in crate::otlp) fn optional_text<'a>(reader: &mut Reader<'a>) -> Read<Option<Cow<'a, str>>> {
     if reader.null() { Ok(None) } else { reader.string().map(Some) }
 }
 
-pub(super) fn count(reader: &mut Reader<'_>, name: &str, to: &mut u32) -> Read<()> {
+pub(in crate::otlp) fn count(reader: &mut Reader<'_>, name: &str, to: &mut u32) -> Read<()> {
     if !reader.null() {
         *to = reader.integer("an integer from 0 to 4294967295").map_err(|error| error.inside(name))?;
     }
     Ok(())
 }
 
-pub(super) fn nanoseconds(reader: &mut Reader<'_>, name: &str, to: &mut u64) -> Read<()> {
+pub(in crate::otlp) fn nanoseconds(reader: &mut Reader<'_>, name: &str, to: &mut u64) -> Read<()> {
     if !reader.null() {
         *to = reader
             .integer("nanoseconds since 1970, from 0 to 18446744073709551615")
@@ -66,7 +66,7 @@ pub(super) fn nanoseconds(reader: &mut Reader<'_>, name: &str, to: &mut u64) -> 
 }
 
 /// An enum by number, or by name.
-pub(super) fn enumerated<T: Default>(reader: &mut Reader<'_>, name: &str, of: impl Fn(&str) -> T) -> Read<T> {
+pub(in crate::otlp) fn enumerated<T: Default>(reader: &mut Reader<'_>, name: &str, of: impl Fn(&str) -> T) -> Read<T> {
     if reader.null() {
         return Ok(T::default());
     }
