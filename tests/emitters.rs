@@ -3,14 +3,14 @@
 //! Their packages are installed once, beside the build. Where a language is missing the test says so, in one line; in CI it fails.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, eventually};
+use crate::harness::{Client, Server, eventually, runtimes};
 
 /// What a Python service installs to send by OTLP/HTTP.
 const PACKAGES: [&str; 2] = ["opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"];
@@ -19,73 +19,16 @@ const PYTHON: &str = include_str!("emitters/emit.py");
 const NODE: &str = include_str!("emitters/node/emit.js");
 const NODE_PACKAGES: &str = include_str!("emitters/node/package.json");
 
-fn cache(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
-fn starts(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> bool {
-    Command::new(program).arg(argument).output().is_ok_and(|run| run.status.success())
-}
-
 /// A Python with the SDK, made once; `None` where there is no Python.
 fn python() -> Option<PathBuf> {
-    let folder = cache("python-sdk");
-    let python = folder.join("bin/python");
-    let has_sdk = |python: &PathBuf| {
-        Command::new(python)
-            .args(["-c", "import opentelemetry.exporter.otlp.proto.http"])
-            .output()
-            .is_ok_and(|run| run.status.success())
-    };
-    if has_sdk(&python) {
-        return Some(python);
-    }
-    let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).status().is_ok_and(|status| status.success());
-    if !made {
-        return None;
-    }
-    let installed = Command::new(&python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES)
-        .status()
-        .unwrap();
-    assert!(installed.success(), "pip could not install {PACKAGES:?}");
-    assert!(has_sdk(&python));
-    Some(python)
+    runtimes::python("python-sdk", &PACKAGES)
 }
 
 /// A folder with the program and the packages that it needs, made once; `None` where there is no Node.js with npm.
 fn node() -> Option<PathBuf> {
-    if !starts("node", "--version") || !starts("npm", "--version") {
-        return None;
-    }
-    let folder = cache("node-sdk");
-    let installed =
-        |folder: &Path| std::fs::read_to_string(folder.join("installed")).is_ok_and(|of| of == NODE_PACKAGES);
-    if !installed(&folder) {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("package.json"), NODE_PACKAGES).unwrap();
-        let run = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
-            .current_dir(&folder)
-            .output()
-            .unwrap();
-        assert!(run.status.success(), "npm could not install: {}", String::from_utf8_lossy(&run.stderr));
-        std::fs::write(folder.join("installed"), NODE_PACKAGES).unwrap();
-    }
+    let folder = runtimes::node("node-sdk", NODE_PACKAGES)?;
     std::fs::write(folder.join("emit.js"), NODE).unwrap();
     Some(folder)
-}
-
-/// Runs CPU work and child processes off the test's own thread.
-async fn off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
-}
-
-/// Elsewhere a missing language must not fail everybody's test run; in CI it must.
-fn skipped(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "CI must have {what}");
-    println!("\n*** SKIPPED: no {what} on this machine, its SDK was not tested ***\n");
 }
 
 fn succeeded(run: &Output) {
@@ -130,12 +73,12 @@ async fn series(client: &Client, server: &Server) -> Vec<(String, bool)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_service_with_default_settings_shows_up_on_the_map() {
-    let Some(python) = off(python).await else { return skipped("python3 with venv") };
+    let Some(python) = runtimes::off(python).await else { return runtimes::skipped("python3 with venv") };
     // The port that SDKs send to when nobody says otherwise.
     let server = Server::start_with(&["--otlp-http", "127.0.0.1:4318"]).await;
     let client = Client::new();
 
-    let sent = off(move || {
+    let sent = runtimes::off(move || {
         let mut python = Command::new(python);
         python.args(["-c", PYTHON]).env("OTEL_SERVICE_NAME", "hello-python").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
         python.output().unwrap()
@@ -172,11 +115,11 @@ async fn a_python_service_with_default_settings_shows_up_on_the_map() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_service_is_read_back_as_it_was_sent_by_otlp_json_and_by_zipkin() {
-    let Some(folder) = off(node).await else { return skipped("node with npm") };
+    let Some(folder) = runtimes::off(node).await else { return runtimes::skipped("node with npm") };
     let (server, client) = (Server::start().await, Client::new());
 
     let (otlp, zipkin) = (server.otlp_http.clone(), format!("{}/api/v2/spans", server.zipkin));
-    let sent = off(move || {
+    let sent = runtimes::off(move || {
         let mut node = Command::new("node");
         node.arg("emit.js").current_dir(folder);
         node.env("OTEL_EXPORTER_OTLP_ENDPOINT", otlp).env("OTEL_EXPORTER_ZIPKIN_ENDPOINT", zipkin).output().unwrap()

@@ -72,7 +72,8 @@ async fn five_services_in_three_languages_are_on_the_map_within_a_minute() {
     let shop = node.join("shop");
     std::fs::create_dir_all(&shop).unwrap();
     for (file, text) in [("front.py", PYTHON), ("pricing.py", PYTHON), ("cart.js", NODE), ("mail.js", NODE)] {
-        std::fs::write(shop.join(file), text.replace("\"front\"", &format!("\"{}\"", file.trim_end_matches(".py")))).unwrap();
+        std::fs::write(shop.join(file), text.replace("\"front\"", &format!("\"{}\"", file.trim_end_matches(".py"))))
+            .unwrap();
     }
     let bin: PathBuf = python.parent().unwrap().to_owned();
     let [front, cart, pricing, mail, stock_port] = [(); 5].map(|()| free_port());
