@@ -15,6 +15,9 @@ const NEWS_NS: i64 = 3_600_000_000_000;
 /// Breakers and limiters that were not heard of for so long are forgotten, which bounds what one source can have us remember.
 const FORGET_NS: i64 = NEWS_NS;
 
+/// Breakers and limiters of one source; what is beyond is left out. A process has tens, a proxy some hundreds.
+const MOST_STATES: usize = 1_000;
+
 /// What is remembered of one source.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -41,6 +44,11 @@ pub struct Owner {
 }
 
 impl Memory {
+    /// How many breakers and limiters are remembered.
+    pub fn remembered(&self) -> usize {
+        self.states.len()
+    }
+
     /// Takes what a feed says, oldest first, and adds the events that follow.
     pub fn reads(&mut self, readings: &[Reading], owner: &Owner, now_ns: i64, events: &mut Vec<Event>) {
         for reading in readings {
@@ -53,6 +61,9 @@ impl Memory {
         let body = reading.body();
         let Some(state_of) = body.state_of() else { return };
         let known = self.states.get(&state_of);
+        if known.is_none() && self.states.len() >= MOST_STATES {
+            return;
+        }
         let newest = known.and_then(|known| known.source_ns);
         if reading.at_ns.is_some_and(|at| newest.is_some_and(|newest| at <= newest)) {
             // It came before: sources repeat the last ones.
@@ -129,6 +140,17 @@ mod tests {
         assert_eq!(read(&mut memory, &all, NOW + 10 * SECOND), [(Open, -2 * SECOND), (Closed, -SECOND)]);
         // The ring still has them.
         assert_eq!(read(&mut memory, &all, NOW + 20 * SECOND), []);
+    }
+
+    #[test]
+    fn one_source_has_a_bounded_number_of_breakers() {
+        let mut memory = Memory::default();
+        for number in 0..MOST_STATES + 5 {
+            let reading = Reading::breaker("payments", &number.to_string(), BreakerState::Open);
+            read(&mut memory, &[reading], NOW);
+        }
+
+        assert_eq!(memory.remembered(), MOST_STATES);
     }
 
     #[test]

@@ -26,8 +26,9 @@ use crate::{
     steady::{Memory, Owner},
 };
 
-/// Sources that are remembered: instances of services. Of more the one that was silent longest is forgotten.
-const MOST_SOURCES: usize = 10_000;
+/// Instances of services, their breakers, limiters and sums that are remembered in all. Beyond it those that were silent longest are
+/// forgotten: what they say next is told once more.
+const MOST_REMEMBERED: usize = 100_000;
 /// Series of differences that are summed up for one source.
 const MOST_SUMS: usize = 3_000;
 /// Names that the table tells apart; others are counted together.
@@ -179,15 +180,26 @@ fn read(known: &Reporters, metrics: &Metrics, now_ns: i64) -> (Reporters, Vec<Ev
 
 fn remember(known: &mut Reporters, changed: Reporters) {
     known.extend(changed);
-    while known.len() > MOST_SOURCES {
-        let Some(silent) = known.iter().min_by_key(|(_, reporter)| reporter.seen_ns).map(|(key, _)| key.clone()) else {
+    let mut total: usize = known.values().map(Reporter::weight).sum();
+    if total <= MOST_REMEMBERED {
+        return;
+    }
+    let mut by_silence: Vec<_> = known.iter().map(|(key, reporter)| (reporter.seen_ns, key.clone())).collect();
+    by_silence.sort_unstable_by_key(|(seen_ns, _)| *seen_ns);
+    for (_, key) in by_silence {
+        // A tenth at once, so that this is not done for each request.
+        if total <= MOST_REMEMBERED - MOST_REMEMBERED / 10 {
             return;
-        };
-        known.remove(&silent);
+        }
+        total -= known.remove(&key).map_or(0, |reporter| reporter.weight());
     }
 }
 
 impl Reporter {
+    fn weight(&self) -> usize {
+        1 + self.memory.remembered() + self.sums.len() + self.turns.as_ref().map_or(0, Turns::breakers)
+    }
+
     fn read(&mut self, points: &[Point], owner: &Owner, now_ns: i64, events: &mut Vec<Event>) {
         let differences = points.iter().any(|point| point.temporality == Temporality::Delta);
         // Differences begin at zero; counters of somebody who was never heard may hold what happened long ago.

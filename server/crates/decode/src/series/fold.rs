@@ -110,6 +110,11 @@ impl Turns {
         Self { totals: FxHashMap::default(), heard: true }
     }
 
+    /// How many breakers are remembered.
+    pub fn breakers(&self) -> usize {
+        self.totals.len()
+    }
+
     /// Which counters have grown since the last time; at the first time none, since nobody knows when they did.
     fn grown(&mut self, key: &Key, totals: [Option<f64>; ROUND.len()]) -> [bool; ROUND.len()] {
         if !self.totals.contains_key(key) && self.totals.len() >= MAX_TURNS {
