@@ -311,3 +311,34 @@ async fn another_version_is_a_change_that_nobody_has_to_announce_and_a_restart_a
     };
     assert_eq!(eventually("the next version", SOON, versions).await, ["1.2.5", "1.2.4"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_source_is_listed_with_what_was_refused_and_why() {
+    let canary = "hunter2canary7";
+    let (server, client) = (Server::start().await, Client::new());
+    let url = server.url("/webhooks/spillway");
+    assert_eq!(client.send(otlp(&server.otlp_http, &call(1))).await.status, StatusCode::OK);
+    let good = json!({ "id": "1", "kind": "health", "service": "cart", "status": "up", "at": now_rfc3339() });
+    assert_eq!(client.json(Method::POST, &url, &good).await.status, StatusCode::OK);
+    let bad = json!({ "id": "2", "kind": "health", "service": "cart", "status": "unwell", "password": canary });
+    assert_eq!(client.json(Method::POST, &url, &bad).await.status, StatusCode::BAD_REQUEST);
+
+    let sources = client.get(&server.url("/api/v1/sources")).await.value();
+    let row = |source: &str, service: &str| {
+        let rows = sources["sources"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["source"] == source && row["service"] == service);
+        row.unwrap_or_else(|| panic!("{source} {service}: {sources}")).clone()
+    };
+
+    assert_eq!(
+        (&row("otlp_http", "checkout")["items"], &row("otlp_http", "payments")["items"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!((&row("webhook", "cart")["items"], &row("webhook", "cart")["last_rejected"]), (&json!(1), &Value::Null));
+    let refused = row("webhook", "");
+    assert_eq!(refused["rejected"], json!({ "malformed": 1 }));
+    let last = &refused["last_rejected"];
+    assert!(last["why"].as_str().unwrap().starts_with("/password: there is no such key"), "{last}");
+    assert!(last["body"].as_str().unwrap().contains("unwell"), "{last}");
+    assert!(!sources.to_string().contains(canary), "{sources}");
+}

@@ -31,6 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::{
     clock, fault,
     metrics::{Metrics, Source},
+    senders::BODY_BYTES,
 };
 
 /// The budget is counted in KiB: a semaphore counts to 2^29 or so, memory goes further.
@@ -109,6 +110,17 @@ impl Refused {
             Self::Unwritable => "store_failed",
             Self::Failed => "failed",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl Refused {
+    /// What the sender is told besides; empty where the reason says all.
+    fn why(&self) -> &str {
+        match self {
+            Self::TooLarge(why) | Self::Malformed(why) | Self::MediaType(why) | Self::Unsigned(why) => why,
+            Self::Conflict(id) => id,
+            Self::Overloaded | Self::Full | Self::Unwritable | Self::Failed | Self::Stopping => "",
         }
     }
 }
@@ -234,7 +246,7 @@ impl Ingest {
     ) -> Result<StoredSpans, Refused> {
         let received_at_ns = clock::unix_ns();
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
-        let decoded = self.decode(body, reservation, move |body| {
+        let decoded = self.decode(Some(source), body, reservation, move |body| {
             let digest = digest(form.endpoint(), body);
             let mut decoded = form.decode(body, &limits)?;
             let mut counts = RedactionCounts::default();
@@ -258,7 +270,9 @@ impl Ingest {
         }
         self.resize(&mut reservation, batch.size_bytes())?;
         let spans = batch.len() as u64;
-        let outcome = self.commit(Write::Spans { digest, batch, received_at_ns }, reservation).await?;
+        let write = Write::Spans { digest, batch: batch.clone(), received_at_ns };
+        let outcome = self.commit(write, reservation).await?;
+        self.metrics.senders.spans(source, &batch, outcome == WriteOutcome::Repeated, received_at_ns);
         match outcome {
             WriteOutcome::Repeated => self.metrics.repeated(source, received_at_ns),
             _ => self.metrics.stored(source, spans, received_at_ns),
@@ -267,8 +281,11 @@ impl Ingest {
     }
 
     /// Runs CPU work on the content of a body, off the reactor when it is large.
+    ///
+    /// Of a `source` that sends text the start of a body that cannot be read is kept for whoever looks for the mistake.
     async fn decode<T: Send + 'static>(
         &self,
+        source: Option<Source>,
         body: Received,
         mut reservation: Reservation,
         work: impl FnOnce(&[u8]) -> Result<T, Refused> + Send + 'static,
@@ -277,11 +294,18 @@ impl Ingest {
         let permit = self.decoders.clone().acquire_owned().await.map_err(|_| Refused::Stopping)?;
         let limit = self.max_decompressed_bytes;
         let small = body.is_small();
+        let (redactor, metrics) = (self.redactor.clone(), self.metrics.clone());
         // Inflating and decoding are one piece of work: each hop to another thread costs as much as some spans.
         let work = move || {
             let content = body.content(limit)?;
             reservation.shrink(content.len());
-            let result = work(&content)?;
+            let result = work(&content).inspect_err(|refused| {
+                if let (Some(source), Refused::Malformed(why)) = (source.filter(|source| source.sends_text()), refused)
+                {
+                    let body = redactor.shown(&content, BODY_BYTES);
+                    metrics.senders.unread(source, why, body, clock::unix_ns());
+                }
+            })?;
             drop(permit);
             Ok((result, reservation))
         };
@@ -338,6 +362,7 @@ impl Ingest {
     /// Counts a refusal.
     pub fn refused(&self, source: Source, refused: &Refused) {
         self.metrics.rejected(source, refused.reason(), 1);
+        self.metrics.senders.refused(source, refused.reason(), refused.why(), clock::unix_ns());
     }
 }
 

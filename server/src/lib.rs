@@ -18,6 +18,7 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod routes;
+pub mod senders;
 pub mod server;
 pub mod signal;
 mod steady;

@@ -11,6 +11,8 @@ use std::{
 
 use spillway_api::{IngestSource, Timestamp};
 
+use crate::senders::Senders;
+
 /// A way by which telemetry comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -44,6 +46,11 @@ impl Source {
         Self::Github,
         Self::OtlpMetrics,
     ];
+
+    /// Whether its bodies are text in which secrets can be found: attributes of OTLP stand apart from their keys.
+    pub const fn sends_text(self) -> bool {
+        !matches!(self, Self::OtlpHttp | Self::OtlpGrpc | Self::OtlpMetrics)
+    }
 
     /// Its label.
     pub const fn as_str(self) -> &'static str {
@@ -86,6 +93,8 @@ pub struct Metrics {
     pub connections: AtomicI64,
     /// Events and enforcers' reports that the live map had to leave out because it could not keep up; events are stored all the same.
     pub live_missed: AtomicU64,
+    /// Who sends. Not in the exposition: its names are the senders'.
+    pub senders: Senders,
     redacted: Mutex<BTreeMap<String, u64>>,
 }
 

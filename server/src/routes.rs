@@ -327,6 +327,14 @@ fn server(routes: Routes) -> Routes {
         )
         .add(
             Method::GET,
+            "/api/v1/sources",
+            Read,
+            Doc::new("Who sends, by protocol and service: rate, refusals with reasons, the last refused body")
+                .returns::<api::SenderList>(),
+            v1::sources::list,
+        )
+        .add(
+            Method::GET,
             "/api/v1/storage",
             Read,
             Doc::new("Where the space goes, by part and by service, and which bound is met first")

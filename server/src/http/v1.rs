@@ -15,6 +15,7 @@ pub mod pins;
 pub mod plugins;
 pub mod series;
 pub mod session;
+pub mod sources;
 pub mod status;
 pub mod storage;
 pub mod topology;

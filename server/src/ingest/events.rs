@@ -7,11 +7,11 @@ use spillway_decode::{
     redact::RedactionCounts,
     webhook::{Posted, WebhookError},
 };
-use spillway_model::event::Event;
+use spillway_model::{event::Event, identity::ServiceKey};
 use spillway_store::{Write, WriteOutcome};
 
 use super::{Ingest, Refused, Reservation, body::Received};
-use crate::{clock, metrics::Source};
+use crate::{clock, metrics::Source, senders::Outcome};
 
 /// Memory that a stored event takes on its way, roughly: what names and texts usually have.
 const EVENT_BYTES: usize = 512;
@@ -45,7 +45,7 @@ impl Ingest {
     ) -> Result<(StoredEvents, Vec<Event>), Refused> {
         let now_ns = clock::unix_ns();
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
-        let decoded = self.decode(body, reservation, move |body| {
+        let decoded = self.decode(Some(source), body, reservation, move |body| {
             let mut posted = read(body, &limits, now_ns).map_err(|error| Refused::Malformed(error.to_string()))?;
             let mut counts = RedactionCounts::default();
             posted.events_mut().for_each(|events| redactor.redact_events(events, &mut counts));
@@ -75,6 +75,7 @@ impl Ingest {
             stored.repeated += repeated;
         }
         self.count_events(source, &stored, now_ns);
+        self.count_senders(source, &events, stored.stored == 0, now_ns);
         Ok((stored, events))
     }
 
@@ -86,6 +87,16 @@ impl Ingest {
         let reservation = self.reserve(events.len() * EVENT_BYTES)?;
         let write = Write::Events { source: OURSELVES.into(), events, received_at_ns: clock::unix_ns() };
         told(self.commit(write, reservation).await?).map(drop)
+    }
+
+    /// Events seldom come from more than one service.
+    fn count_senders(&self, source: Source, events: &[Event], repeated: bool, now_ns: i64) {
+        let mut counts: BTreeMap<&ServiceKey, u64> = BTreeMap::new();
+        events.iter().for_each(|event| *counts.entry(&event.service).or_default() += 1);
+        for (service, count) in counts {
+            let outcome = if repeated { Outcome::Repeated } else { Outcome::Stored(count) };
+            self.metrics.senders.arrived(source, &service.environment, &service.name, outcome, now_ns);
+        }
     }
 
     fn count_events(&self, source: Source, stored: &StoredEvents, now_ns: i64) {

@@ -22,7 +22,7 @@ impl Ingest {
     ) -> Result<Imported, Refused> {
         let received_at_ns = clock::unix_ns();
         let (redactor, limits) = (self.redactor.clone(), self.limits.clone());
-        let decoded = self.decode(body, reservation, move |body| {
+        let decoded = self.decode(None, body, reservation, move |body| {
             let digest = digest("/api/v1/import", body);
             let mut decoded =
                 otlp::json::decode_traces(body, &limits).map_err(|error| Refused::Malformed(error.to_string()))?;

@@ -23,6 +23,7 @@ use super::{Encoding, Ingest, Refused, Reservation, StoredSpans, body::Received}
 use crate::{
     clock,
     metrics::Source,
+    senders::Outcome,
     steady::{Memory, Owner},
 };
 
@@ -83,7 +84,7 @@ impl Ingest {
     ) -> Result<StoredSpans, Refused> {
         let now_ns = clock::unix_ns();
         let limits = self.limits.clone();
-        let decoded = self.decode(body, reservation, move |body| {
+        let decoded = self.decode(None, body, reservation, move |body| {
             decode_metrics(body, encoding, &limits, now_ns).map_err(|error| Refused::Malformed(error.to_string()))
         });
         let (metrics, reservation): (Metrics, _) = decoded.await?;
@@ -100,6 +101,10 @@ impl Ingest {
         self.metrics.stored(Source::OtlpMetrics, metrics.points, now_ns);
         self.metrics.rejected(Source::OtlpMetrics, "data_point", metrics.rejected);
         let service = metrics.sources.into_iter().next().map(|source| source.service);
+        if let Some(service) = &service {
+            let outcome = Outcome::Stored(metrics.points);
+            self.metrics.senders.arrived(Source::OtlpMetrics, &service.environment, &service.name, outcome, now_ns);
+        }
         Ok(StoredSpans { rejected: metrics.rejected, message: metrics.message, service })
     }
 

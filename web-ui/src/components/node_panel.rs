@@ -167,7 +167,7 @@ fn signals(node: Memo<Option<Node>>, series: Loader<ServiceSeries>, changed: Mem
             _ => None,
         });
         Some(view! {
-            {row("requests", values(|point| point.rate), 0.0, format::rate_of(node), "")}
+            {row("requests", values(|point| point.rate), 0.0, format::rate_of(&node), "")}
             {row("errors", values(|point| point.error_ratio), 0.02, format::percent(node.error_ratio), state)}
             {row("p50", values(|point| point.p50_ms), 0.0, format::millis(node.p50_ms), "")}
             {row("p99", values(|point| point.p99_ms), 0.0, format::millis(node.p99_ms), "")}

@@ -70,11 +70,29 @@ pub fn ways(status: &Status, origin: &str) -> Vec<Way> {
                 "curl {http}/webhooks/spillway{curl_key} \\\n  -H 'content-type: application/json' \\\n  -d '{{\"id\":\"'$(date +%s%N)'\",\"kind\":\"breaker\",\"service\":\"checkout\",\"instance\":\"checkout-1\",\"target\":\"payments\",\"state\":\"open\",\"at\":\"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'\"}}'"
             ),
         },
+        alerts(status, http),
         grpc(status, key),
     ]
     .into_iter()
     .filter(|way| !way.commands.is_empty())
     .collect()
+}
+
+fn alerts(status: &Status, http: &str) -> Way {
+    let key = if status.ingest_key_required {
+        "\n        http_config: { authorization: { credentials: \"$SPILLWAY_INGEST_KEY\" } }"
+    } else {
+        ""
+    };
+    Way {
+        id: "alerts",
+        title: "Alertmanager",
+        about: "What alerts say of a service stands on the map; their labels service, service_name or job name it."
+            .to_owned(),
+        commands: format!(
+            "receivers:\n  - name: spillway\n    webhook_configs:\n      - url: {http}/webhooks/alertmanager\n        send_resolved: true{key}"
+        ),
+    }
 }
 
 fn grpc(status: &Status, key: &str) -> Way {
@@ -107,6 +125,9 @@ pub fn source(token: &str) -> &str {
         "otlp_metrics" => "OTLP metrics",
         "webhook" => "webhook",
         "zipkin" => "Zipkin",
+        "cloudevents" => "CloudEvents",
+        "alertmanager" => "alerts",
+        "github" => "GitHub",
         other => other,
     }
 }
@@ -146,11 +167,15 @@ mod tests {
             "http://x",
         );
 
-        assert_eq!(ways.iter().map(|way| way.id).collect::<Vec<_>>(), ["demo", "python", "node", "webhook", "grpc"]);
+        assert_eq!(
+            ways.iter().map(|way| way.id).collect::<Vec<_>>(),
+            ["demo", "python", "node", "webhook", "alerts", "grpc"]
+        );
         assert_eq!(ways[0].commands, "spillway demo --spillway-url http://127.0.0.1:9000");
         assert!(ways[1].commands.contains("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9001\n"));
         assert!(ways[3].commands.starts_with("curl http://127.0.0.1:9000/webhooks/spillway "));
-        assert!(ways[4].commands.contains("http://127.0.0.1:9002"));
+        assert!(ways[4].commands.contains("url: http://127.0.0.1:9000/webhooks/alertmanager\n"));
+        assert!(ways[5].commands.contains("http://127.0.0.1:9002"));
     }
 
     #[test]

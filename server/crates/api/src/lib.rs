@@ -15,6 +15,7 @@ mod metric_series;
 mod pin;
 mod plugin;
 mod problem;
+mod sender;
 mod series;
 mod session;
 mod status;
@@ -41,6 +42,7 @@ pub use plugin::{
     PluginOrigin, PluginOutcome,
 };
 pub use problem::{FieldError, Problem};
+pub use sender::{RejectedRequest, Sender, SenderList};
 pub use series::{EdgeSeries, SeriesPoint, ServiceSeries};
 pub use session::{Session, SessionStart};
 pub use status::{IngestSource, Listener, Status};

@@ -63,6 +63,8 @@ pub struct RedactionRules {
 #[derive(Clone, Debug)]
 pub struct Redactor {
     keys: KeyRules,
+    /// The configuration names keys of its own, which the rules for plain text do not know.
+    own_keys: bool,
 }
 
 impl Redactor {
@@ -71,7 +73,7 @@ impl Redactor {
     /// # Errors
     /// [`InvalidPattern`] for a key pattern that is empty, too long, or matches every key.
     pub fn new(rules: &RedactionRules) -> Result<Self, InvalidPattern> {
-        Ok(Self { keys: KeyRules::new(&rules.extra_keys, &rules.allow_keys)? })
+        Ok(Self { keys: KeyRules::new(&rules.extra_keys, &rules.allow_keys)?, own_keys: !rules.extra_keys.is_empty() })
     }
 
     /// Takes secrets out of a batch. Afterwards no referenced string, value or run of bytes holds one, and unreferenced ones are
@@ -84,6 +86,28 @@ impl Redactor {
         pass.texts();
         pass.entity_refs();
         pass.finish();
+    }
+
+    /// The start of a body as a person may see it: at most `most` bytes, without secrets. Empty for what is no text, and where the
+    /// configuration masks keys that cannot be found in a text without reading it.
+    pub fn shown(&self, body: &[u8], most: usize) -> String {
+        let start = &body[..body.len().min(most)];
+        let text = match std::str::from_utf8(start) {
+            Ok(text) => text,
+            // The cut went through a character.
+            Err(error) if start.len() < body.len() && error.error_len().is_none() => {
+                std::str::from_utf8(&start[..error.valid_up_to()]).unwrap_or_default()
+            }
+            Err(_) => return String::new(),
+        };
+        if self.own_keys {
+            return String::new();
+        }
+        let mut clean =
+            text::redacted(text, Shape::Text, &mut RedactionCounts::default()).unwrap_or_else(|| text.into());
+        // What stands for a secret may be longer than it.
+        clean.truncate(clean.floor_char_boundary(most));
+        clean
     }
 
     /// Takes secrets out of events.

@@ -307,6 +307,23 @@ fn events_are_redacted_and_their_ids_stay_different() {
     assert_eq!(counts.iter().find(|(rule, _)| *rule == "email").unwrap().1, 16);
 }
 
+#[test]
+fn the_start_of_a_body_is_shown_without_secrets() {
+    let body = format!(
+        "{{\"kind\": \"health\", \"password\": \"{CANARY}\", \"to\": \"a@b.co\", \"x\": \"\u{e9}\u{e9}\u{e9}\"}}"
+    );
+    let shown = redactor().shown(body.as_bytes(), 4_096);
+    assert!(shown.contains("\"kind\": \"health\"") && !shown.contains(CANARY) && !shown.contains("b.co"), "{shown}");
+    for most in 0..body.len() {
+        let shown = redactor().shown(body.as_bytes(), most);
+        assert!(shown.len() <= most && !shown.contains(&CANARY[..8]), "{most}: {shown}");
+    }
+
+    assert_eq!(redactor().shown(&[0x0a, 0xff, 0x80], 10), "");
+    let own = RedactionRules { extra_keys: vec!["x.account".into()], allow_keys: Vec::new() };
+    assert_eq!(Redactor::new(&own).unwrap().shown(b"{\"x.account\": \"4711\"}", 100), "");
+}
+
 proptest! {
     /// Redacting what is redacted changes nothing: nothing that a rule writes is a secret to another.
     #[test]
