@@ -2,7 +2,7 @@
 
 use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::prelude::*;
-use spillway_api::{ChangeList, EdgeSeries, Timestamp, Topology};
+use spillway_api::{EdgeSeries, EventList, Timestamp, Topology};
 use spillway_view::{
     changes,
     incident::{self, Incident},
@@ -42,14 +42,14 @@ pub fn incident_bar(live: Live, address: Address) -> Markup {
             (told, seen) => told.or(seen),
         }
     };
-    let changed = load::<ChangeList>(
+    let changed = load::<EventList>(
         move || {
             let began = incident.with(Option::is_some).then(|| since().unwrap_or_else(clock::read))?;
             // To the minute, so that a beginning that is seen more exactly asks for nothing new.
             let minute = began.unix_ms() / 60_000 * 60_000;
             let instant = |ms: i64| Timestamp::from_unix_ms(ms).to_string();
-            let query = Query::new().with("from", &instant(minute - changes::BEFORE_MS));
-            Some(query.with("to", &instant(minute + 60_000)).href("/api/v1/changes"))
+            let query = Query::new().with("kind", "change").with("from", &instant(minute - changes::BEFORE_MS));
+            Some(query.with("to", &instant(minute + 60_000)).href("/api/v1/events"))
         },
         Every::Seconds(60),
     );
@@ -57,7 +57,7 @@ pub fn incident_bar(live: Live, address: Address) -> Markup {
         incident.get().map(|incident| {
             let before = changed
                 .remote
-                .with(|remote| remote.value().and_then(|list| changes::before(&list.changes, &incident.service)));
+                .with(|remote| remote.value().and_then(|list| changes::before(&changes::of(list), &incident.service)));
             bar(incident, since(), before, address)
         })
     };

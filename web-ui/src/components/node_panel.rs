@@ -3,8 +3,7 @@
 use crate::markup::{IntoMarkup as _, Markup, view};
 use leptos::prelude::*;
 use spillway_api::{
-    ChangeEvent, ChangeList, DecisionList, DecisionState, Edge, EventList, Node, NodeKind, ServiceHealth,
-    ServiceSeries, TraceList,
+    ChangeEvent, DecisionList, DecisionState, Edge, EventList, Node, NodeKind, ServiceHealth, ServiceSeries, TraceList,
 };
 use spillway_view::{
     breakers, changes, chart, decision, format, incident, query::Query, range::Range, selection::Selection,
@@ -64,17 +63,17 @@ pub fn node_panel(live: Live, address: Address, id: String) -> Markup {
             Every::Seconds(15),
         )
     };
-    let changed = load::<ChangeList>(
+    let changed = load::<EventList>(
         move || {
             let (name, ..) = who.get()?;
             let (from, ..) = loader::last(LOOK_BACK_S, 120);
-            Some(Query::new().with("service", &name).with("from", &from).href("/api/v1/changes"))
+            Some(Query::new().with("kind", "change").with("service", &name).with("from", &from).href("/api/v1/events"))
         },
         Every::Seconds(15),
     );
     let changes = Memo::new(move |_| {
         let environment = who.with(|who| who.as_ref().map(|(_, environment, _)| environment.clone()));
-        let list = changed.remote.with(|remote| remote.value().map(|list| list.changes.clone())).unwrap_or_default();
+        let list = changed.remote.with(|remote| remote.value().map(changes::of)).unwrap_or_default();
         let is_here = |change: &ChangeEvent| environment.as_ref().is_some_and(|here| changes::is_of(change, here));
         list.into_iter().filter(is_here).collect::<Vec<_>>()
     });

@@ -1,9 +1,15 @@
 //! What was changed: as a line, as marks on a chart, and as what came before trouble.
 
-use spillway_api::{ChangeEvent, ChangeKind, Timestamp};
+use spillway_api::{ChangeEvent, ChangeKind, Event, EventList, Timestamp};
 
 /// Trouble has its cause in the minutes before it began, if in a change at all.
 pub const BEFORE_MS: i64 = 15 * 60 * 1_000;
+
+/// The changes among events. Pages that show events read this form already: another would be more to download.
+pub fn of(list: &EventList) -> Vec<ChangeEvent> {
+    let change = |event: &Event| if let Event::Change(change) = event { Some(change.clone()) } else { None };
+    list.events.iter().filter_map(|record| change(&record.event)).collect()
+}
 
 /// "Roll out 1.2.3", or what is known without a title.
 pub fn line(change: &ChangeEvent) -> String {
