@@ -12,6 +12,7 @@ mod exchange;
 mod faults;
 mod first_minute;
 mod harness;
+mod hostile;
 mod house;
 mod metrics;
 mod operator;
