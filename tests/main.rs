@@ -16,6 +16,7 @@ mod hostile;
 mod house;
 mod metrics;
 mod operator;
+mod pull;
 mod service;
 mod storage;
 mod webhooks;

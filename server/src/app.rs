@@ -17,6 +17,7 @@ use crate::{
     ingest::{Ingest, alerts::Alerts, trouble::Trouble},
     live::LiveHandle,
     metrics::Metrics,
+    pull::Pull,
     storage::StorageGauge,
 };
 
@@ -35,6 +36,7 @@ pub struct App {
     pub live: LiveHandle,
     pub control: Control,
     pub metrics: Arc<Metrics>,
+    pub pull: Pull,
     pub demo: Option<Demo>,
     pub started_at_ns: i64,
     /// Told when something is to be erased.
@@ -61,6 +63,12 @@ impl FromRef<App> for LiveHandle {
 impl FromRef<App> for Control {
     fn from_ref(app: &App) -> Self {
         app.control.clone()
+    }
+}
+
+impl FromRef<App> for Pull {
+    fn from_ref(app: &App) -> Self {
+        app.pull.clone()
     }
 }
 

@@ -15,6 +15,8 @@ pub use layers::{Layered, Origin, Value};
 pub use settings::{SETTINGS, Setting};
 use spillway_model::topology::Sampling;
 
+use crate::pull::Target;
+
 /// Why the configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -141,6 +143,10 @@ pub struct Config {
     pub sampling: Sampling,
     pub redact_keys: Vec<String>,
     pub redact_allow: Vec<String>,
+    pub pull_targets: Vec<Target>,
+    pub pull_file_sd: Vec<String>,
+    pub pull_http_sd: Vec<String>,
+    pub pull_allow_private: bool,
     pub shutdown_grace: Duration,
 }
 
@@ -186,6 +192,10 @@ impl Config {
             sampling: get("sampling.services").parse(parse::sampling)?,
             redact_keys: parse::list(&get("redact.keys").text),
             redact_allow: parse::list(&get("redact.allow").text),
+            pull_targets: get("pull.targets").parse(parse::targets)?,
+            pull_file_sd: parse::list(&get("pull.file_sd").text),
+            pull_http_sd: parse::list(&get("pull.http_sd").text),
+            pull_allow_private: get("pull.allow_private").parse(parse::boolean)?,
             shutdown_grace: get("shutdown_grace").parse(parse::duration)?,
         };
         config.refuse_gaps()?;

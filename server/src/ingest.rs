@@ -11,6 +11,7 @@ mod import;
 pub mod otlp_grpc;
 pub mod otlp_http;
 mod otlp_metrics;
+mod pulled;
 pub mod trouble;
 pub mod webhook;
 pub mod writer;

@@ -17,6 +17,7 @@ pub mod live;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+pub mod pull;
 pub mod routes;
 pub mod senders;
 pub mod server;

@@ -28,6 +28,7 @@ pub fn main_routes(app: &App) -> (Router<App>, Vec<Registered>) {
     let routes = ingest(routes, app);
     let routes = telemetry(routes, app);
     let routes = control(routes);
+    let routes = targets(routes);
     let routes = server(routes);
     routes.finish()
 }
@@ -289,6 +290,40 @@ fn control(routes: Routes) -> Routes {
             Read,
             Doc::new("One decision, by the id that a rejected request carries").returns::<api::DecisionRecord>(),
             v1::decisions::get,
+        )
+}
+
+fn targets(routes: Routes) -> Routes {
+    routes
+        .add(
+            Method::GET,
+            "/api/v1/targets",
+            Read,
+            Doc::new("Whom the server asks how they are, with the last answers").returns::<api::TargetList>(),
+            v1::targets::list,
+        )
+        .add(
+            Method::POST,
+            "/api/v1/targets",
+            Change,
+            Doc::new("Ask somebody from now on; private addresses only where `pull.allow_private` is set")
+                .takes::<api::TargetSpec>()
+                .returns_status::<api::Target>(StatusCode::CREATED),
+            v1::targets::post,
+        )
+        .add(
+            Method::DELETE,
+            "/api/v1/targets/{id}",
+            Change,
+            Doc::new("Ask no more; only what was added here"),
+            v1::targets::delete,
+        )
+        .add(
+            Method::POST,
+            "/api/v1/targets/{id}/check",
+            Change,
+            Doc::new("Ask now, and wait for the answer").returns::<api::Target>(),
+            v1::targets::check,
         )
 }
 

@@ -31,6 +31,7 @@ use crate::{
     listen::{self, Bound, TlsError},
     live,
     metrics::Metrics,
+    pull::Pull,
     routes,
     storage::{Kept, StorageGauge},
 };
@@ -147,7 +148,10 @@ impl Server {
         let control =
             control::start(store.clone(), live.clone(), &tasks, stop.clone()).await.map_err(BindError::Control)?;
 
+        let pull = Pull::start(store.clone(), ingest.clone(), config.clone(), &tasks, stop.clone());
+
         let app = App {
+            pull,
             access: Arc::new(Access::new(&config)),
             hosts: Arc::new(Hosts::new(&config.allowed_hosts)),
             ingest,

@@ -71,7 +71,7 @@ pub struct Layered {
 }
 
 /// Variables that are ours but no setting: `SPILLWAY_CONFIG` names the file; the rest belongs to tests and to programs that embed the enforcer.
-const NOT_SETTINGS: [&str; 3] = ["SPILLWAY_CONFIG", "SPILLWAY_GUESTS", "SPILLWAY_URL"];
+const NOT_SETTINGS: [&str; 4] = ["SPILLWAY_CONFIG", "SPILLWAY_GUESTS", "SPILLWAY_PAYLOADS", "SPILLWAY_URL"];
 
 impl Layered {
     /// The lowest layer.
@@ -156,6 +156,10 @@ impl Layered {
 fn text_of(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
+        // A list of tables is one value: what comes as text elsewhere is JSON there.
+        toml::Value::Array(items) if items.first().is_some_and(toml::Value::is_table) => {
+            serde_json::to_string(value).unwrap_or_default()
+        }
         toml::Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }

@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use spillway_api::{TargetOrigin, TargetSpec};
 use spillway_decode::webhook::signature::Signer;
 use spillway_model::topology::{Sampled, Sampling};
 
 use super::{Listen, LogFormat};
+use crate::pull::{Target, Trust};
 
 pub(super) fn listen(text: &str) -> Result<Listen, String> {
     if text == "off" {
@@ -42,6 +44,18 @@ pub(super) fn signers(text: &str) -> Result<Vec<Signer>, String> {
     list(text).iter().map(|item| Signer::parse(item)).collect::<Result<_, _>>().map_err(|expected| {
         format!("{expected}; several stand with commas between, such as github:<secret>,ci:whsec_<base64>")
     })
+}
+
+/// Targets in JSON. Whoever writes the configuration may ask private addresses.
+pub(super) fn targets(text: &str) -> Result<Vec<Target>, String> {
+    let text = if text.is_empty() { "[]" } else { text };
+    let specs: Vec<TargetSpec> = serde_json::from_str(text)
+        .map_err(|error| format!("expected a list of tables with at least `service` and `url`: {error}"))?;
+    let judged = specs.into_iter().enumerate().map(|(index, spec)| {
+        Target::new(spec, TargetOrigin::Config, Trust::Operator)
+            .map_err(|error| format!("target {}: {error}", index + 1))
+    });
+    judged.collect()
 }
 
 /// A whole number and its unit.
@@ -193,6 +207,17 @@ mod tests {
         for bad in ["", "1", "0%", "-1%", "26%", "NaN%", "x%"] {
             assert!(share(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn targets_are_judged_one_by_one() {
+        let one = r#"{"service": "cart", "url": "http://127.0.0.1:1/"}"#;
+
+        assert_eq!(targets("[]").map(|targets| targets.len()), Ok(0));
+        assert_eq!(targets(&format!("[{one}, {one}]")).map(|targets| targets.len()), Ok(2));
+        let error = targets(&format!("[{one}, {{\"service\": \"\", \"url\": \"http://a/\"}}]")).map(drop);
+        assert_eq!(error, Err("target 2: service: must not be empty".into()));
+        assert!(targets("cart").is_err() && targets(r#"[{"service": "cart"}]"#).is_err());
     }
 
     #[test]

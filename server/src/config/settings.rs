@@ -91,5 +91,21 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("redact.keys", "", "further attribute keys whose values are masked, separated by commas"),
     setting("redact.allow", "", "attribute keys that are never masked, separated by commas"),
+    setting(
+        "pull.targets",
+        "[]",
+        "whom to ask how they are: a list of tables (JSON in a variable) with `service`, `url`, `format` and the other fields of `POST /api/v1/targets`",
+    ),
+    setting(
+        "pull.file_sd",
+        "",
+        "JSON files of Prometheus' file discovery, separated by commas; read again when they change",
+    ),
+    setting("pull.http_sd", "", "addresses of Prometheus' HTTP discovery, separated by commas; asked every minute"),
+    setting(
+        "pull.allow_private",
+        "false",
+        "targets that are added in the interface may be on loopback and private addresses, as those of the configuration may",
+    ),
     setting("shutdown_grace", "10s", "how long a stop waits for requests in flight"),
 ];

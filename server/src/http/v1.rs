@@ -18,6 +18,7 @@ pub mod session;
 pub mod sources;
 pub mod status;
 pub mod storage;
+pub mod targets;
 pub mod topology;
 pub mod traces;
 pub mod usage;

@@ -20,6 +20,7 @@ mod series;
 mod session;
 mod status;
 mod storage;
+mod target;
 mod timestamp;
 mod topology;
 mod trace;
@@ -47,6 +48,7 @@ pub use series::{EdgeSeries, SeriesPoint, ServiceSeries};
 pub use session::{Session, SessionStart};
 pub use status::{IngestSource, Listener, Status};
 pub use storage::{Storage, StorageBound, StorageForecast, StorageOfService};
+pub use target::{Target, TargetCheck, TargetFormat, TargetIgnored, TargetList, TargetOrigin, TargetSpec};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use topology::{
     Applied, Breaker, BreakerInstance, Edge, EdgeKey, EdgeSide, Gap, Node, NodeKind, Protocol, ServiceHealth, Shedding,

@@ -15,11 +15,13 @@
 //! | [`inflate`] | compressed bodies |
 //! | [`webhook`] | events in the native form, CloudEvents, alerts, deployments; checks their signatures |
 //! | [`breaker`] | feeds of breakers and limiters: resilience4j, Hystrix, opossum, Envoy |
+//! | [`discovery`] | Prometheus' lists of targets |
 //! | [`health`] | answers to the question how somebody is |
 //! | [`prometheus`], [`series`] | scrapes, and what a metric's name means |
 //! | [`redact`] | takes secrets out of what the others decoded, before anything is stored |
 
 pub mod breaker;
+pub mod discovery;
 pub mod health;
 pub mod inflate;
 pub mod jaeger;

@@ -110,6 +110,11 @@ impl Redactor {
         clean
     }
 
+    /// Takes secrets out of a sentence that is shown.
+    pub fn redact_text(&self, text: &str, counts: &mut RedactionCounts) -> String {
+        text::redacted(text, Shape::Text, counts).map_or_else(|| text.to_owned(), Into::into)
+    }
+
     /// Takes secrets out of events.
     ///
     /// An id that holds one becomes `[redacted]-` and a digest of it, so that different ids stay different and a repeat is still

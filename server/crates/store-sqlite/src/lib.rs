@@ -36,6 +36,7 @@ mod spans;
 mod storage;
 mod store;
 mod tail;
+mod targets;
 mod trace;
 mod unpacked;
 mod writer;

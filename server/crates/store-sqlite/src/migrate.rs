@@ -22,6 +22,7 @@ impl Schema {
                 include_str!("../../../../migrations/control/0002_erasures.sql"),
                 include_str!("../../../../migrations/control/0003_pins.sql"),
                 include_str!("../../../../migrations/control/0004_backups.sql"),
+                include_str!("../../../../migrations/control/0005_targets.sql"),
             ],
             Self::History => &[
                 include_str!("../../../../migrations/history/0001_events.sql"),

@@ -36,6 +36,7 @@ async fn a_small_file_of_the_release_before_is_copied_and_then_migrated() {
     let newest = version(&control).await;
     let mut connection = SqliteConnectOptions::new().filename(&control).connect().await.unwrap();
     let undo = "DROP TABLE pin;
+                DROP TABLE target;
                 DROP TABLE backup;
                 ALTER TABLE erasure DROP COLUMN first_start_ns;
                 PRAGMA user_version = 2";

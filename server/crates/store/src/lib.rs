@@ -18,6 +18,7 @@ pub mod pins;
 pub mod rollups;
 pub mod spans;
 pub mod storage;
+pub mod targets;
 
 pub use backups::{BackupLog, BackupNote, MOST_BACKUPS};
 pub use compaction::{CompactProgress, Compaction};
@@ -38,3 +39,4 @@ pub use spans::{
     TraceQuery, Usage, Watermark, Write, WriteOutcome, Writer,
 };
 pub use storage::{Arrivals, ServiceArrivals, StorageParts, StorageReader, StorageState};
+pub use targets::{MOST_TARGETS, TargetRow, TargetStore};
