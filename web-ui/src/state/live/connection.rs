@@ -52,8 +52,13 @@ impl Live {
     pub(super) fn connect(self) {
         self.open();
         let visibility = window_event_listener_untyped("visibilitychange", move |_| self.visibility_changed());
+        // A page that the browser keeps for "back" would keep its connection as well, and there are six for all tabs together.
+        let left = window_event_listener_untyped("pagehide", move |_| self.rest());
+        let back = window_event_listener_untyped("pageshow", move |_| self.visibility_changed());
         on_cleanup(move || {
             visibility.remove();
+            left.remove();
+            back.remove();
             self.line.try_update_value(|line| *line = Line::default());
         });
         // A connection that died without a word (a laptop that slept, a cable) raises no error in an `EventSource`:
