@@ -20,6 +20,8 @@ pub const STATUS: &str = "/api/v1/status";
 pub const STORAGE: &str = "/api/v1/storage";
 /// Traces that are kept.
 pub const PINS: &str = "/api/v1/pins";
+/// Whom the server asks.
+pub const TARGETS: &str = "/api/v1/targets";
 /// Operations for completion.
 pub const OPERATIONS: &str = "/api/v1/operations";
 /// All the rules.
@@ -41,4 +43,9 @@ pub fn trace(id: &str) -> String {
 /// Whether a trace is kept.
 pub fn pin(id: &str) -> String {
     format!("{}/pin", trace(id))
+}
+
+/// One that the server asks.
+pub fn target(id: &str) -> String {
+    format!("{TARGETS}/{}", encode(id))
 }

@@ -30,6 +30,7 @@ pub mod span_row;
 pub mod sparkline;
 pub mod states;
 pub mod storage;
+pub mod target_table;
 pub mod time_strip;
 pub mod topology_table;
 pub mod trace_row;

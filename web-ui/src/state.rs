@@ -9,6 +9,7 @@ pub mod loader;
 pub mod pins;
 pub mod preferences;
 pub mod session;
+pub mod targets;
 
 pub use address::Address;
 pub use clock::Clock;
@@ -17,3 +18,4 @@ pub use loader::{Every, Loader, Remote, load};
 pub use pins::Pins;
 pub use preferences::Preferences;
 pub use session::Session;
+pub use targets::Targets;

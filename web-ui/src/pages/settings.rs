@@ -14,8 +14,9 @@ use crate::{
         segmented::{Choice, segmented},
         states,
         storage::storage_table,
+        target_table::target_table,
     },
-    state::{Clock, Every, Live, Pins, Preferences, Session, clock, load, preferences::Theme, session::State},
+    state::{Clock, Every, Live, Pins, Preferences, Session, Targets, clock, load, preferences::Theme, session::State},
 };
 
 /// The page.
@@ -58,6 +59,10 @@ pub fn settings() -> Markup {
                 <section class="block">
                     <h2 class="block__title">"Kept traces"</h2>
                     {pin_table(Pins::load())}
+                </section>
+                <section class="block">
+                    <h2 class="block__title">"Services that are asked"</h2>
+                    {target_table(Targets::load())}
                 </section>
                 {status}
                 <section class="block">
