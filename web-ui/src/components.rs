@@ -23,6 +23,7 @@ pub mod plugin_card;
 pub mod plugin_config;
 pub mod plugin_logs;
 pub mod segmented;
+pub mod sender_table;
 pub mod shell;
 pub mod side;
 pub mod span_detail;

@@ -10,7 +10,17 @@ use crate::state::{Targets, clock};
 
 /// The formats, by the words of the API.
 const FORMATS: [&str; 11] = [
-    "http", "actuator", "prometheus", "envoy", "hystrix", "grpc", "tcp", "health_json", "microprofile", "dotnet", "consul",
+    "http",
+    "actuator",
+    "prometheus",
+    "envoy",
+    "hystrix",
+    "grpc",
+    "tcp",
+    "health_json",
+    "microprofile",
+    "dotnet",
+    "consul",
 ];
 
 /// The list, and a form to add one.
@@ -29,8 +39,9 @@ pub fn target_table(targets: Targets) -> Markup {
         }
     };
     let options = FORMATS.map(|word| view! { <option value=word>{word}</option> }).into_iter().collect::<Vec<_>>();
-    let failure =
-        move || targets.failure.get().map(|failure| view! { <p class="problem" role="alert">{failure.to_string()}</p> });
+    let failure = move || {
+        targets.failure.get().map(|failure| view! { <p class="problem" role="alert">{failure.to_string()}</p> })
+    };
     let list = states::loaded(targets.list, 3, move |list: TargetList| table(&list, targets));
     view! {
         {failure.into_markup()}

@@ -2,7 +2,7 @@
 
 use crate::markup::{Markup, view, when};
 use leptos::prelude::*;
-use spillway_api::{Status, Storage};
+use spillway_api::{SenderList, Status, Storage};
 use spillway_view::{format, onboarding};
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         onboarding::ways_tabs,
         pin_table::pin_table,
         segmented::{Choice, segmented},
+        sender_table::{refused_requests, sender_table},
         states,
         storage::storage_table,
         target_table::target_table,
@@ -35,6 +36,14 @@ pub fn settings() -> Markup {
     });
     let signed_in = move || matches!(session.state(), State::Open { required: true });
     let status = states::loaded(live.status, 8, |status: Status| facts(&status));
+    let senders = load::<SenderList>(|| Some("/api/v1/sources".to_owned()), Every::Seconds(5));
+    let refused = Memo::new(move |_| {
+        let told = senders.remote.with(|told| told.value().map(|told| told.sources.clone())).unwrap_or_default();
+        let refusing = told.into_iter().filter(|sender| sender.last_rejected.is_some());
+        // Only what is shown: the rest moves all the time.
+        refusing.map(|sender| (sender.source, sender.last_rejected)).collect::<Vec<_>>()
+    });
+    let senders = states::loaded(senders, 4, |told: SenderList| sender_table(&told));
     let storage = load::<Storage>(|| Some(api::STORAGE.to_owned()), Every::Seconds(15));
     let storage = states::loaded(storage, 6, |told: Storage| storage_table(&told));
     // Not under the counters: a text that is being copied must not be rebuilt.
@@ -65,6 +74,11 @@ pub fn settings() -> Markup {
                     {target_table(Targets::load())}
                 </section>
                 {status}
+                <section class="block">
+                    <h2 class="block__title">"Who sends"</h2>
+                    {senders}
+                    {move || refused.with(|list| refused_requests(list))}
+                </section>
                 <section class="block">
                     <h2 class="block__title">"Send data"</h2>
                     {move || ways.get().map(ways_tabs)}
