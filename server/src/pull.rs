@@ -2,8 +2,8 @@
 //!
 //! A task a target asks at intervals with some chance in them, so that many targets do not ask at once; a semaphore bounds how many
 //! questions are open. What an answer says goes the same way as a webhook's events ([`Ingest::pulled`]): only changes, and a sign of life before
-//! what was said is forgotten ([`steady`]). The list of targets is put together from the configuration, from what people added, and
-//! from Prometheus' discovery ([`discover`]).
+//! what was said is forgotten (`steady`). The list of targets is put together from the configuration, from what people added, and
+//! from Prometheus' discovery (`discover`).
 
 mod address;
 mod ask;

@@ -8,8 +8,8 @@ use spillway_model::{
     identity::ServiceKey,
 };
 
-/// The map believes an event for 60 s, so one that is repeated after this is not forgotten while a source says it every 30 s.
-const HEARTBEAT_NS: i64 = 25_000_000_000;
+/// The map believes an event for 60 s, so one that is repeated after this is not forgotten while a source says it, or is asked, every 30 s.
+pub(crate) const HEARTBEAT_NS: i64 = 25_000_000_000;
 /// What happened longer ago is no news when it is seen for the first time, as after a restart; ids keep it from being stored twice until then.
 const NEWS_NS: i64 = 3_600_000_000_000;
 /// Breakers and limiters that were not heard of for so long are forgotten, which bounds what one source can have us remember.
@@ -93,7 +93,7 @@ impl Memory {
 }
 
 /// An event whose id follows from what it says: told again, after a commit that failed or by another process, it changes nothing.
-fn event(owner: &Owner, instance: Arc<str>, at_ns: i64, body: EventBody) -> Event {
+pub(crate) fn event(owner: &Owner, instance: Arc<str>, at_ns: i64, body: EventBody) -> Event {
     let said = format!("{:?}", (&owner.service, &instance, at_ns, &body));
     let id = blake3::hash(said.as_bytes()).to_hex()[..32].into();
     Event { id, service: owner.service.clone(), instance, at_ns, body }

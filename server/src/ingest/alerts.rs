@@ -1,6 +1,6 @@
 //! Alerts that fire: Alertmanager repeats one every few hours, and health is believed for a minute.
 //!
-//! So those that fire are held here and shown again, until they are resolved or were not repeated for [`HELD`]. After a restart they are
+//! So those that fire are held here and shown again, until they are resolved or were not repeated for `HELD`. After a restart they are
 //! read from the log of events.
 
 use std::{

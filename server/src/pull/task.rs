@@ -16,10 +16,10 @@ use super::{
     Pull,
     ask::{self, Said},
     fetch::{self, Failed},
-    steady::{Memory, Owner},
+    steady::Memory,
     target::Target,
 };
-use crate::clock;
+use crate::{clock, steady::Owner};
 
 /// The first question comes within this, so that a page that was just opened fills soon.
 const FIRST_WITHIN: Duration = Duration::from_secs(2);

@@ -7,8 +7,8 @@
 //! | [`health_json`] | draft-inadarei-api-health-check-06 | `pass`, `ok`, `up` | `warn` | `fail`, `error`, `down` | other words |
 //! | [`microprofile`] | MicroProfile Health 4, appendix B | `UP` | | `DOWN` | other words |
 //! | [`dotnet`] | Xabaril/AspNetCore.Diagnostics.HealthChecks `UIResponseWriter` | `Healthy` | `Degraded` | `Unhealthy` | other words |
-//! | [`consul`] | Consul `/v1/health/{service,checks,node}/…` | `passing` | `warning`, `maintenance` | `critical` | no checks |
-//! | [`grpc`] | grpc/grpc-proto `grpc/health/v1/health.proto` | `SERVING` | | `NOT_SERVING` | `UNKNOWN`, `SERVICE_UNKNOWN` |
+//! | [`consul()`] | Consul `/v1/health/{service,checks,node}/…` | `passing` | `warning`, `maintenance` | `critical` | no checks |
+//! | [`grpc()`] | grpc/grpc-proto `grpc/health/v1/health.proto` | `SERVING` | | `NOT_SERVING` | `UNKNOWN`, `SERVICE_UNKNOWN` |
 //!
 //! The document decides, since several frameworks answer 200 while they are not well. Where it cannot be read, a 5xx is "down", as every
 //! one of these forms has it; anything else says nothing of health but something of the address, so there is no verdict.

@@ -2,7 +2,7 @@
 //!
 //! All decoders of such feeds return this one type: the shell adds the service and the instance that it asked, and the time when none is
 //! said. Feeds come from strangers, so a document says at most [`MAX_READINGS`] things, each name has at most
-//! [`MAX_NAME_BYTES`](crate::webhook::MAX_NAME_BYTES) bytes, and what is left out is counted with its reason.
+//! [`MAX_NAME_BYTES`] bytes, and what is left out is counted with its reason.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
