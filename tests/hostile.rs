@@ -243,9 +243,11 @@ async fn answers_stay_readable(client: &Client, server: &Server, texts: usize) {
     }
     assert_eq!(client.get(&server.url("/readyz")).await.status, StatusCode::OK);
     // The exposition is a line a sample: a text in it must not begin another.
-    let metrics = client.get(&server.url("/metrics")).await.text();
-    let strange = metrics.lines().find(|line| !line.starts_with("# ") && !line.starts_with("spillway_"));
-    assert_eq!(strange, None);
+    for path in ["/metrics", "/metrics/services"] {
+        let metrics = client.get(&server.url(path)).await.text();
+        let strange = metrics.lines().find(|line| !line.starts_with("# ") && !line.starts_with("spillway_"));
+        assert_eq!(strange, None, "{path}");
+    }
 }
 
 async fn pages_stay_themselves(server: &Server) {

@@ -246,11 +246,12 @@ fn serve(args: ServeArgs) -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
+        let stop = spillway::signal::stop();
         let server = Server::bind(config).await?;
         for listener in server.listeners() {
             println!("listening {} {}", listener.name, listener.url);
         }
-        server.run(spillway::signal::stop()).await;
+        server.run(stop).await;
         Ok::<(), BindError>(())
     });
     // Whatever blocking work is left holds no acknowledged data: the writer has been awaited.

@@ -418,6 +418,14 @@ fn server(routes: Routes) -> Routes {
             Doc::new("Metrics in Prometheus text format").returns_type("text/plain"),
             v1::status::metrics,
         )
+        .add(
+            Method::GET,
+            "/metrics/services",
+            Read,
+            Doc::new("Rates, errors, times, breakers and shedding by service and by call, in Prometheus text format")
+                .returns_type("text/plain"),
+            v1::service_metrics::handler,
+        )
 }
 
 /// The main listener: API, ingest, and the web interface for every other path.

@@ -1,23 +1,31 @@
 //! Waiting for the word to stop.
 
-/// Ends at the first SIGTERM or Ctrl-C.
-pub async fn stop() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Listens from now on, and ends at the first SIGTERM or Ctrl-C. Called before anybody is told that the server is there: a signal that comes
+/// before somebody listens ends the process at once, with nothing drained.
+///
+/// Within a runtime only.
+pub fn stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
     {
-        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(error) => {
-                tracing::error!(%error, "cannot listen for SIGTERM, only Ctrl-C stops the server");
-                let _ = interrupt.await;
-                return;
-            }
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind: SignalKind, name: &str| {
+            signal(kind).inspect_err(|error| tracing::error!(%error, "cannot listen for {name}")).ok()
         };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+        let mut terminate = listen(SignalKind::terminate(), "SIGTERM");
+        let mut interrupt = listen(SignalKind::interrupt(), "Ctrl-C");
+        async move {
+            let heard = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
+            };
+            tokio::select! {
+                () = heard(&mut terminate) => {}
+                () = heard(&mut interrupt) => {}
+            }
         }
     }
     #[cfg(not(unix))]
-    let _ = interrupt.await;
+    async {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

@@ -14,6 +14,7 @@ pub mod metric_series;
 pub mod pins;
 pub mod plugins;
 pub mod series;
+pub mod service_metrics;
 pub mod session;
 pub mod sources;
 pub mod status;
