@@ -63,7 +63,7 @@ fn table(list: &TargetList, targets: Targets) -> Markup {
     view! {
         {problems}
         <div class="table-scroll">
-            <table class="table" data-testid="targets"><tbody>{rows}</tbody></table>
+            <table class="table targets__table" data-testid="targets"><tbody>{rows}</tbody></table>
         </div>
     }
 }
