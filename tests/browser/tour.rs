@@ -47,8 +47,12 @@ async fn the_map_fills(browser: &Browser, server: &Server) {
 }
 
 async fn a_trace_opens(browser: &Browser) {
+    // The list is asked for once, when the page opens, and the first traces arrive in pieces; some touch one service
+    // only. One that is worth a look has to be there before.
+    let arrived = "return fetch('/api/v1/traces?limit=20').then(answer => answer.json()) \
+                   .then(list => list.traces.filter(trace => trace.spans >= 8).length >= 3)";
+    browser.until("whole traces in the store", arrived, json!([])).await;
     browser.click("nav a[href^='/traces']").await;
-    // The newest traces are still arriving, and some requests touch one service only; this one is worth a look.
     let rich = "const row = [...document.querySelectorAll('tr[data-trace]')] \
                   .find(row => [...row.querySelectorAll('td.num')].some(cell => parseInt(cell.innerText) >= 8)); \
                 return row && row.dataset.trace";
