@@ -215,7 +215,7 @@ fn print_config(args: ServeArgs) -> ExitCode {
         }
     };
     for (value, setting) in layers.iter().zip(config::SETTINGS) {
-        println!("{:<24} {:<20} # {}; {}", value.key, value.shown(), value.origin, setting.help);
+        print_line(format_args!("{:<24} {:<20} # {}; {}", value.key, value.shown(), value.origin, setting.help));
     }
     match config::Config::from_layers(&layers) {
         Ok(_) => ExitCode::SUCCESS,
@@ -224,6 +224,12 @@ fn print_config(args: ServeArgs) -> ExitCode {
             ExitCode::from(EX_USAGE)
         }
     }
+}
+
+/// Unlike `println!`, survives a reader that has gone: whoever waits for the first "listening" line may close the pipe.
+fn print_line(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
@@ -249,7 +255,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         let stop = spillway::signal::stop();
         let server = Server::bind(config).await?;
         for listener in server.listeners() {
-            println!("listening {} {}", listener.name, listener.url);
+            print_line(format_args!("listening {} {}", listener.name, listener.url));
         }
         server.run(stop).await;
         Ok::<(), BindError>(())
