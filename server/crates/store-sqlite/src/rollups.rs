@@ -16,6 +16,7 @@ mod encoding;
 mod expire;
 mod pending;
 mod project;
+mod repeats;
 mod resolution;
 mod subjects;
 pub(crate) mod transfer;

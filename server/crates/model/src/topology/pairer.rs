@@ -5,8 +5,12 @@
 //! other half shows that it belongs elsewhere. The sums in the end do not depend on the order of arrival, on how spans were put into
 //! batches, or on repeats within the time that halves are kept.
 //!
+//! A half that found nothing within [`PairerLimits::pending_ns`] is no longer provisional, but it is moved all the same when its other half comes
+//! within [`PairerLimits::overdue_ns`] after that: spans of a service that was cut off arrive minutes late. What was complete by then is not
+//! looked at again.
+//!
 //! - A **client** span belongs to the service whose server span has it as parent (or shares its id, as Zipkin's B3 does). Until then, and
-//!   when none comes within [`PairerLimits::pending_ns`], it belongs to the service that answered to that address before, else to the
+//!   as long as none comes, it belongs to the service that answered to that address before, else to the
 //!   known service of that name, else to an *external* node.
 //! - A client span that names a **database** belongs to that database.
 //! - A **server** span belongs to the service whose client span is its parent, else to the service of whatever span is its
@@ -55,6 +59,11 @@ pub use sampling::{Sampled, Sampling};
 pub struct PairerLimits {
     /// How long a half waits for its other half. SDKs hold spans for 5 s by default, and retry.
     pub pending_ns: u64,
+    /// What waited in vain for so long is counted where it seems to belong, and waits on for so long beside: a half that comes minutes late still
+    /// moves it, in the rollups of back then too.
+    pub overdue_ns: u64,
+    /// Span ids kept at most that wait on. The oldest go first, and stay where they were counted.
+    pub max_overdue: usize,
     /// After this a server span whose parent was not seen is shown as a user's call: longer than an SDK holds spans, so that ordinary calls do
     /// not show up as users for a moment.
     pub user_after_ns: u64,
@@ -89,6 +98,8 @@ impl Default for PairerLimits {
         const SECOND: u64 = 1_000_000_000;
         Self {
             pending_ns: 30 * SECOND,
+            overdue_ns: 600 * SECOND,
+            max_overdue: 100_000,
             user_after_ns: 6 * SECOND,
             span_life_ns: 300 * SECOND,
             max_pending: 400_000,

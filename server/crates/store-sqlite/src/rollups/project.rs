@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, RwLock};
 use super::{
     encoding::{Codec, Row, Sums, place},
     pending::{Pending, Place},
+    repeats,
     resolution::{Floors, RESOLUTIONS, bucket},
     subjects::{SubjectCache, Subjects},
 };
@@ -31,6 +32,8 @@ pub(crate) struct Rollups {
     /// What is not written yet. Only the projector changes it. While a reader begins its transaction it holds this, and so does the projector
     /// while its transaction ends: what a reader adds to what it finds stored is what is not stored.
     pub(super) pending: RwLock<Pending>,
+    /// What looking for repeats may cost.
+    lookups: repeats::Budget,
     /// No await happens while it is held.
     pub(super) subjects: SubjectCache,
 }
@@ -51,8 +54,10 @@ impl Projector for SqliteStore {
         // A batch at a time: 512 spans take about as long as a task may keep its thread.
         for block in &blocks {
             for (index, batch) in block.batches.iter().enumerate() {
-                let mut pending = rollups.pending.write().await;
                 let received_at_ns = block.received_at_ns;
+                let fewer = repeats::without(&self.inner, &rollups.lookups, block.at, batch, received_at_ns).await?;
+                let batch = fewer.as_ref().unwrap_or(batch);
+                let mut pending = rollups.pending.write().await;
                 projection.observe(block.at, batch, received_at_ns, &mut |subject, facts| {
                     pending.add(subject, facts, received_at_ns);
                 });

@@ -2,7 +2,7 @@
 
 use super::{
     Pairer, PairerLimits,
-    pending::{Found, NIL},
+    pending::{Callee, Claim, Found, NIL},
     reading::Role,
 };
 
@@ -22,6 +22,13 @@ impl Pairer {
         }
         self.settle();
         while let Some(slot) = self.pending.expired(self.now_ns) {
+            if self.may_be_found_late(slot) {
+                self.settle_for_now(slot);
+            } else {
+                self.expire_slot(slot);
+            }
+        }
+        while let Some(slot) = self.pending.given_up(self.now_ns) {
             self.expire_slot(slot);
         }
         // Last: what was settled just now may have needed them.
@@ -35,8 +42,9 @@ impl Pairer {
         }
         self.next_sweep_ns = self.now_ns.saturating_add(SWEEP_NS);
         // Pending halves refer to nodes as well, and were touched when they came.
-        let pending_ns = self.limits.span_life_ns.saturating_add(self.limits.pending_ns).saturating_mul(2);
-        let unused_since_ns = self.now_ns.saturating_sub(self.limits.unused_ns.max(pending_ns));
+        let PairerLimits { span_life_ns, pending_ns, overdue_ns, unused_ns, .. } = self.limits;
+        let longest_ns = span_life_ns.saturating_add(pending_ns).saturating_add(overdue_ns);
+        let unused_since_ns = self.now_ns.saturating_sub(unused_ns.max(longest_ns));
         let gone = self.names.sweep(unused_since_ns);
         self.peers.sweep(unused_since_ns, &gone);
     }
@@ -66,10 +74,48 @@ impl Pairer {
     fn still_waits(&self, number: u32) -> bool {
         let caller = self.pending.slots.get(number).and_then(|slot| self.pending.callers.get(slot.caller));
         let claims = &self.pending.claims;
-        caller.is_some_and(|caller| caller.answer.is_none())
+        caller.is_some_and(|caller| caller.answer.is_none() && !caller.overdue)
             || self.pending.own(number).any(|claim| {
                 claims.get(claim).is_some_and(|claim| matches!(claim.found, Found::Nothing | Found::User(_, true)))
             })
+    }
+
+    /// True when its other half, should it come late, would show that a half belongs elsewhere. Not so for calls to a database and for messages
+    /// sent: they have their place by name.
+    fn may_be_found_late(&self, number: u32) -> bool {
+        let Some(slot) = self.pending.slots.get(number) else { return false };
+        let unanswered = self
+            .pending
+            .callers
+            .get(slot.caller)
+            .is_some_and(|caller| caller.answer.is_none() && !matches!(caller.callee, Callee::Node(_)));
+        let orphan = |claim: u32| {
+            let orphan =
+                |claim: &Claim| claim.waits_on != NIL && matches!(claim.found, Found::Nothing | Found::User(..));
+            self.pending.claims.get(claim).is_some_and(orphan)
+        };
+        unanswered || self.pending.own(number).any(orphan) || self.pending.waiting(number).any(orphan)
+    }
+
+    /// Counts its halves where they seem to belong, and lets them wait on.
+    fn settle_for_now(&mut self, number: u32) {
+        let caller = self.pending.slots.get(number).map_or(NIL, |slot| slot.caller);
+        if let Some(entry) = self.pending.callers.get_mut(caller)
+            && entry.answer.is_none()
+        {
+            entry.overdue = true;
+            self.settle_caller(caller, true);
+        }
+        let mut claims = std::mem::take(&mut self.expiring);
+        claims.extend(self.pending.own(number));
+        for claim in claims.drain(..) {
+            self.settle_claim_for_now(claim);
+        }
+        self.expiring = claims;
+        let until_ns = self.now_ns.saturating_add(self.limits.overdue_ns);
+        if let Some(slot) = self.pending.wait_on(number, until_ns, self.limits.max_overdue) {
+            self.expire_slot(slot);
+        }
     }
 
     fn expire_slot(&mut self, number: u32) {
@@ -116,13 +162,18 @@ impl Pairer {
     }
 
     fn expire_claim(&mut self, number: u32) {
+        self.settle_claim_for_now(number);
+        self.pending.stop_waiting(number);
+        self.pending.claims.remove(number);
+    }
+
+    /// Without a caller by now a request is a user's.
+    fn settle_claim_for_now(&mut self, number: u32) {
         self.look_once_more(number);
         let Some(claim) = self.pending.claims.get(number).copied() else { return };
         if claim.role == Role::Server && matches!(claim.found, Found::Nothing | Found::User(_, true)) {
             let edge = self.call_of_user(claim.service, claim.protocol);
             self.change_claim(number, &claim, Found::User(edge, false));
         }
-        self.pending.stop_waiting(number);
-        self.pending.claims.remove(number);
     }
 }

@@ -137,6 +137,8 @@ pub(super) struct Caller {
     pub answer: Option<Answer>,
     /// What was said so far, and whether it was provisional.
     pub said: Option<(EdgeRef, bool)>,
+    /// Counted as if nobody will answer any more.
+    pub overdue: bool,
     pub dirty: bool,
 }
 
@@ -244,6 +246,8 @@ pub(super) struct Pending {
     pub claims: Slab<Claim>,
     /// Slots by the time when they were to expire.
     expiries: VecDeque<(u64, u32)>,
+    /// Slots that wait on although their time is over, by the time when that ends.
+    overdue: VecDeque<(u64, u32)>,
     /// Claims by the time when a provisional user is assumed.
     waits: VecDeque<(u64, u32)>,
 }
@@ -257,6 +261,7 @@ impl Pending {
             callers: Slab::default(),
             claims: Slab::default(),
             expiries: VecDeque::new(),
+            overdue: VecDeque::new(),
             waits: VecDeque::new(),
         }
     }
@@ -401,10 +406,21 @@ impl Pending {
         None
     }
 
+    /// Has a slot wait on whose time is over; gives back the one that has to make room for it.
+    pub(super) fn wait_on(&mut self, slot: u32, until_ns: u64, most: usize) -> Option<u32> {
+        self.overdue.push_back((until_ns, slot));
+        (self.overdue.len() > most).then(|| self.overdue.pop_front()).flatten().map(|(_, slot)| slot)
+    }
+
+    /// The next slot that has waited on for long enough.
+    pub(super) fn given_up(&mut self, now_ns: u64) -> Option<u32> {
+        self.overdue.pop_front_if(|(until_ns, _)| *until_ns <= now_ns).map(|(_, slot)| slot)
+    }
+
     /// Has the memory fetched that is needed to forget the `count` slots that expire next, all of it at once.
     pub(super) fn fetch_oldest(&self, count: usize) {
         let mut known = 0usize;
-        for &(_, number) in self.expiries.iter().take(count) {
+        for &(_, number) in self.overdue.iter().chain(&self.expiries).take(count) {
             let Some(slot) = self.slots.get(number) else { continue };
             let hash = self.half_hash(&slot.key);
             known += usize::from(self.index.find(Place::spread(hash), |place| place.slot == number).is_some());
@@ -415,8 +431,11 @@ impl Pending {
         std::hint::black_box(known);
     }
 
-    /// The slot that would expire next, if time had gone on so far.
+    /// The slot that would expire next, if time had gone on so far; of those that are overdue first.
     pub(super) fn oldest(&mut self) -> Option<u32> {
+        if let Some((_, number)) = self.overdue.pop_front() {
+            return Some(number);
+        }
         while let Some((at_ns, number)) = self.expiries.pop_front() {
             match self.slots.get(number) {
                 // It was used again: its turn comes at the time that it was put off to.

@@ -26,7 +26,10 @@ impl Pairer {
         let Some(entry) = self.pending.claims.get_mut(number) else { return };
         entry.dirty = false;
         let claim = *entry;
-        let (found, via) = self.look_up(&claim);
+        let (mut found, via) = self.look_up(&claim);
+        if let (Found::User(_, false), Found::User(..)) = (claim.found, found) {
+            found = claim.found;
+        }
         // Its caller's slot has expired: looking again finds less than was found.
         let less =
             matches!(found, Found::Nothing | Found::User(..)) && matches!(claim.found, Found::Edge(_) | Found::Local);
@@ -222,7 +225,7 @@ impl Pairer {
         let Some(entry) = self.pending.callers.get_mut(number) else { return };
         entry.dirty = false;
         let caller = *entry;
-        let said = self.place_of_call(&caller, last);
+        let said = self.place_of_call(&caller, last || caller.overdue);
         if caller.said == Some(said) {
             return;
         }

@@ -85,6 +85,7 @@ impl Pairer {
             measured,
             answer: None,
             said: None,
+            overdue: false,
             dirty: true,
         };
         let Some(slot) = self.slot_for(key) else {

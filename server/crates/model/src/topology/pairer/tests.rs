@@ -138,6 +138,9 @@ fn a_call_without_its_other_half_is_provisional_then_external() {
 
     bench.wait(NOW + 31 * SECOND);
     assert_eq!(bench.edges(), is(&[("cart > external:api.example.com Http", 1)]));
+
+    bench.wait(NOW + 632 * SECOND);
+    assert_eq!(bench.edges(), is(&[("cart > external:api.example.com Http", 1)]));
     assert_eq!(bench.pairer.stats().pending, 0);
 }
 
@@ -305,6 +308,51 @@ fn an_orphan_that_finds_its_caller_is_no_users_call() {
     bench.send(NOW + 8 * SECOND, &[span("cart", 2, 9, Client).http()]);
 
     assert_eq!(sorted(bench.edges()), is(&[("cart < stock Http", 1), ("cart > stock Http", 1)]));
+}
+
+#[test]
+fn a_half_that_comes_minutes_late_moves_what_was_counted() {
+    let client = span("cart", 2, 9, Client).http().with("server.address", "10.0.0.7");
+    let server = span("stock", 3, 2, Server).http();
+    for (first, late) in [(&client, &server), (&server, &client)] {
+        let mut bench = Bench::new();
+        bench.send(NOW, std::slice::from_ref(first)).wait(NOW + 40 * SECOND).wait(NOW + 300 * SECOND);
+        assert_ne!(sorted(bench.edges()), is(&[("cart < stock Http", 1), ("cart > stock Http", 1)]));
+
+        bench.send(NOW + 400 * SECOND, std::slice::from_ref(late));
+
+        assert_eq!(sorted(bench.edges()), is(&[("cart < stock Http", 1), ("cart > stock Http", 1)]));
+        assert_eq!(bench.sums.node(&node(NodeKind::External, "10.0.0.7")), 0);
+        assert_eq!(bench.sums.node(&service("stock")), 1);
+        bench.wait(NOW + 1_100 * SECOND);
+        assert_eq!(sorted(bench.edges()), is(&[("cart < stock Http", 1), ("cart > stock Http", 1)]));
+        assert_eq!(bench.pairer.stats().pending, 0);
+    }
+}
+
+#[test]
+fn what_waits_on_is_bounded_and_the_oldest_goes_first() {
+    let mut bench = Bench::with(PairerLimits { max_overdue: 2, ..PairerLimits::default() });
+    for call in 0..3u8 {
+        let at_ns = NOW + u64::from(call) * SECOND;
+        bench.send(at_ns, &[span("cart", 2 + call, 9, Client).http().with("server.address", "10.0.0.7")]);
+    }
+    bench.wait(NOW + 60 * SECOND);
+    assert_eq!(bench.pairer.stats().pending, 2);
+
+    bench.send(NOW + 61 * SECOND, &[span("stock", 10, 2, Server).http(), span("stock", 11, 4, Server).http()]);
+    bench.wait(NOW + 800 * SECOND);
+
+    // The first call was given up: its server's request is a user's. The second found nobody, but by then stock had answered to its address.
+    assert_eq!(
+        sorted(bench.edges()),
+        is(&[
+            ("cart < stock Http", 1),
+            ("cart > external:10.0.0.7 Http", 1),
+            ("cart > stock Http", 2),
+            ("user:user < stock Http", 1),
+        ])
+    );
 }
 
 #[test]

@@ -331,7 +331,7 @@ proptest! {
         }
         prop_assert!(left.is_empty());
 
-        bench.wait(now_ns + 31 * SECOND).wait(now_ns + 62 * SECOND);
+        bench.wait(now_ns + 31 * SECOND).wait(now_ns + 62 * SECOND).wait(now_ns + 700 * SECOND);
 
         prop_assert_eq!(&bench.sums, &whole(&spans));
         prop_assert_eq!(bench.pairer.stats().pending, 0);
