@@ -1,6 +1,6 @@
 //! What an operator sees of the process: its listeners, its end, its next start.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use tokio::net::TcpStream;
 
@@ -15,6 +15,29 @@ async fn every_listener_that_is_printed_takes_connections() {
         let connected = TcpStream::connect(address).await;
         assert!(connected.is_ok(), "{url}: {connected:?}{}", server.last_words());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_outlives_whoever_read_its_first_lines() {
+    let data = tempfile::tempdir().unwrap();
+    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_spillway"));
+    command.args(["serve", "--listen", &listen.to_string(), "--data-dir"]).arg(data.path()).current_dir(data.path());
+    for listener in ["--otlp-http", "--otlp-grpc", "--zipkin"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    drop(server.stdout.take());
+
+    let client = Client::new();
+    let ready = async || match server.try_wait().unwrap() {
+        Some(status) => panic!("it ended with {status}"),
+        None => {
+            TcpStream::connect(listen).await.ok()?;
+            (client.get(&format!("http://{listen}/readyz")).await.status == 200).then_some(())
+        }
+    };
+    eventually("a server that is ready", Duration::from_secs(20), ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
