@@ -96,8 +96,8 @@ pub struct ProjectProgress {
 
 /// The pure function that the projector applies to every committed batch, in order. The engine owns the log and the sums, the model owns what spans mean.
 pub trait Projection: Send {
-    /// Turns one batch into facts; an engine may leave spans out that it knows to have given before. `at` is the commit that it is from, which may hold several; `received_at_ns` drives the expiry of half-seen
-    /// calls, so that a replay gives the same facts.
+    /// Turns one batch into facts; an engine may leave spans out that it knows to have given before. `at` is the commit that it is from, which
+    /// may hold several; `received_at_ns` drives the expiry of half-seen calls, so that a replay gives the same facts.
     fn observe(
         &mut self,
         at: Watermark,

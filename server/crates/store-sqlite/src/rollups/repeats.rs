@@ -4,7 +4,10 @@
 //! sent already but saw no answer to with it, in other requests than before. So a span that arrives long after it ended is looked up among what
 //! was committed before it. What is stored twice is told apart by readers and by compaction anyhow; here it is about the sums.
 
-use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use rustc_hash::FxHashSet;
 use spillway_model::{

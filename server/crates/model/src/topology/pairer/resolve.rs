@@ -27,6 +27,7 @@ impl Pairer {
         entry.dirty = false;
         let claim = *entry;
         let (mut found, via) = self.look_up(&claim);
+        // It is overdue: what was settled as a user's call is not provisional again because it was looked at.
         if let (Found::User(_, false), Found::User(..)) = (claim.found, found) {
             found = claim.found;
         }
