@@ -13,8 +13,8 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use crate::harness::{
     Client, Server, alone,
     clock::{now_ns, now_rfc3339},
-    eventually, shim,
-    telemetry::{breaker, call, hex, otlp, trace_id},
+    eventually, holds, shim,
+    telemetry::{breaker, call, hex, named_call, otlp, trace_id},
 };
 
 /// The aim of the design: from start to the last listener.
@@ -34,15 +34,19 @@ struct Ledger {
 /// A plain mutex: no await happens while it is held.
 type Shared = Arc<Mutex<Ledger>>;
 
-/// `SPILLWAY_KILLS` says how many, `SPILLWAY_KILLS_SEED` repeats a run.
-#[tokio::test(flavor = "multi_thread")]
-async fn kills_during_ingest_and_compaction_lose_nothing_that_was_acknowledged() {
-    let _turn = alone().await;
+/// How many, and when: `SPILLWAY_KILLS` says how many, `SPILLWAY_KILLS_SEED` repeats a run.
+fn kills() -> (u64, StdRng) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (kills, seed) =
         (number("SPILLWAY_KILLS").unwrap_or(20), number("SPILLWAY_KILLS_SEED").unwrap_or_else(|| rand::rng().random()));
     println!("SPILLWAY_KILLS={kills} SPILLWAY_KILLS_SEED={seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    (kills, StdRng::seed_from_u64(seed))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_during_ingest_and_compaction_lose_nothing_that_was_acknowledged() {
+    let _turn = alone().await;
+    let (kills, mut rng) = kills();
     let (ledger, began_at) = (Shared::default(), now_rfc3339());
     let mut server = Server::start().await;
     let mut slowest = Duration::ZERO;
@@ -99,6 +103,63 @@ async fn kills_during_ingest_and_compaction_lose_nothing_that_was_acknowledged()
         assert!(stored.contains(&format!("e-{number}")), "event {number} was acknowledged and is gone");
     }
     println!("{} traces and {} events over {kills} kills; slowest start {slowest:?}", traces.len(), events.len());
+    assert!(slowest < READY, "a start after a kill took {slowest:?}");
+}
+
+/// Only kills that cut an erasure off count: the one that carried it out began after them.
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_during_an_erasure_leave_nothing_of_it_and_all_of_the_rest() {
+    /// Of these every second is for the one who is to be forgotten.
+    const CALLS: u64 = 8;
+    let _turn = alone().await;
+    let (enough, mut rng) = kills();
+    let client = Client::new();
+    let mut server = Server::start().await;
+    let (mut slowest, mut all, mut amid, mut erasures) = (Duration::ZERO, 0_u64, 0_u64, 0_u64);
+    while amid < enough {
+        assert!(erasures < 20 * enough, "{amid} of {all} kills fell into one of {erasures} erasures");
+        let name = format!("Zq8#vK2!mX7@{erasures}.");
+        let calls = erasures * CALLS..(erasures + 1) * CALLS;
+        for number in calls.clone() {
+            let request = if number % 2 == 0 { named_call(number, &name) } else { call(number) };
+            assert_eq!(client.send(otlp(&server.otlp_http, &request)).await.status, StatusCode::OK);
+        }
+        assert!(!holds(server.data(), &name).is_empty(), "the test sees what is to go");
+        let asked = serde_json::json!({ "where": format!("user.id=\"{name}\"") });
+        let begun = client.json(Method::POST, &server.url("/api/v1/erase"), &asked).await;
+        assert_eq!(begun.status, StatusCode::ACCEPTED, "{begun:?}");
+        let path = format!("/api/v1/erase/{}", begun.value()["id"]);
+        erasures += 1;
+
+        let mut killed_at = Vec::new();
+        for _ in 0..rng.random_range(1..3) {
+            tokio::time::sleep(Duration::from_micros(rng.random_range(0..6_000))).await;
+            let data = server.kill().await;
+            killed_at.push(now_ns());
+            // Half of the servers compact at once, so that the erasure goes through compacted files too.
+            let compacting = [("SPILLWAY_TEST_COMPACT_AT_ONCE", "1")];
+            let began = Instant::now();
+            server = Server::start_in_with_variables(data, if all % 2 == 0 { &compacting } else { &[] }).await;
+            slowest = slowest.max(began.elapsed());
+            all += 1;
+        }
+        let state = eventually("the end of the erasure", Duration::from_secs(20), async || {
+            let state = client.get(&server.url(&path)).await.value();
+            (!state["done_at"].is_null()).then_some(state)
+        })
+        .await;
+        assert_eq!(state["failure"], "");
+        let done_at: spillway_api::Timestamp = serde_json::from_value(state["done_at"].clone()).unwrap();
+        amid += killed_at.iter().filter(|killed| i64::try_from(**killed).unwrap() < done_at.unix_ns()).count() as u64;
+
+        assert_eq!(holds(server.data(), &name), Vec::<String>::new());
+        for number in calls {
+            let answer = client.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(number))))).await;
+            let left = if number % 2 == 0 { 1 } else { 2 };
+            assert_eq!(answer.value()["spans"].as_array().map_or(0, Vec::len), left, "trace {number}");
+        }
+    }
+    println!("{amid} of {all} kills fell into one of {erasures} erasures; slowest start {slowest:?}");
     assert!(slowest < READY, "a start after a kill took {slowest:?}");
 }
 

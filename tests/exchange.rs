@@ -3,12 +3,11 @@
 use std::{path::Path, process::Output, time::Duration};
 
 use http::{Method, StatusCode};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Client, Server, eventually,
-    telemetry::{attribute, breaker, call, hex, otlp, trace_id},
+    Client, Server, eventually, holds,
+    telemetry::{breaker, call, hex, named_call, otlp, trace_id},
 };
 
 /// What is to go.
@@ -32,29 +31,6 @@ async fn succeeds(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A call of somebody whose name is in the client's span.
-fn secret_call(number: u64) -> ExportTraceServiceRequest {
-    let mut request = call(number);
-    let span = &mut request.resource_spans[0].scope_spans[0].spans[0];
-    span.attributes.push(attribute("user.id", SECRET));
-    // Packed text is not seen by who looks at bytes; names of operations stand in a table as they are.
-    span.name = SECRET.into();
-    request
-}
-
-fn holds(dir: &Path, text: &str) -> Vec<String> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(holds(&path, text));
-        } else if std::fs::read(&path).unwrap().windows(text.len()).any(|window| window == text.as_bytes()) {
-            files.push(path.display().to_string());
-        }
-    }
-    files
-}
-
 async fn spans(client: &Client, server: &Server, number: u64) -> usize {
     let answer = client.get(&server.url(&format!("/api/v1/traces/{}", hex(&trace_id(number))))).await;
     if answer.status == StatusCode::NOT_FOUND { 0 } else { answer.value()["spans"].as_array().unwrap().len() }
@@ -64,7 +40,7 @@ async fn spans(client: &Client, server: &Server, number: u64) -> usize {
 async fn what_is_erased_from_a_running_server_is_gone_from_its_folder_and_does_not_come_back() {
     let (server, client) = (Server::start().await, Client::new());
     let requests: Vec<_> =
-        (0..20).map(|number| if number % 4 == 0 { secret_call(number) } else { call(number) }).collect();
+        (0..20).map(|number| if number % 4 == 0 { named_call(number, SECRET) } else { call(number) }).collect();
     for request in &requests {
         assert_eq!(client.send(otlp(&server.otlp_http, request)).await.status, StatusCode::OK);
     }
@@ -91,33 +67,6 @@ async fn what_is_erased_from_a_running_server_is_gone_from_its_folder_and_does_n
     assert!(erased.contains("erased 35 spans of 20 traces"), "{erased}");
     // What is left is whole: checksums, summaries, filters, index.
     succeeds(&["check", "--data-dir", data.path().to_str().unwrap()]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_erasure_survives_kills() {
-    let (mut server, client) = (Server::start().await, Client::new());
-    for number in 0..40 {
-        assert_eq!(client.send(otlp(&server.otlp_http, &secret_call(number))).await.status, StatusCode::OK);
-    }
-    let asked = json!({ "where": format!("user.id=\"{SECRET}\"") });
-    let begun = client.json(Method::POST, &server.url("/api/v1/erase"), &asked).await;
-    assert_eq!(begun.status, StatusCode::ACCEPTED, "{begun:?}");
-    let path = format!("/api/v1/erase/{}", begun.value()["id"]);
-
-    for _ in 0..3 {
-        server = Server::start_in(server.kill().await, &[]).await;
-    }
-
-    let done = async || {
-        let state = client.get(&server.url(&path)).await.value();
-        (state["done_at"] != Value::Null).then_some(state)
-    };
-    let state = eventually("the erasure", PATIENCE, done).await;
-    assert_eq!(state["failure"], "");
-    assert_eq!(holds(server.data(), SECRET), Vec::<String>::new());
-    for number in 0..40 {
-        assert_eq!(spans(&client, &server, number).await, 1, "trace {number}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +99,7 @@ async fn everything(client: &Client, server: &Server, numbers: std::ops::Range<u
 async fn what_one_server_exports_another_imports_and_shows_alike_however_often() {
     let (server, other, client) = (Server::start().await, Server::start().await, Client::new());
     for number in 0..30 {
-        assert_eq!(client.send(otlp(&server.otlp_http, &secret_call(number))).await.status, StatusCode::OK);
+        assert_eq!(client.send(otlp(&server.otlp_http, &named_call(number, SECRET))).await.status, StatusCode::OK);
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("traces.jsonl");
@@ -289,7 +238,7 @@ async fn an_erasure_names_the_backups_that_may_still_hold_what_went() {
         succeeds(&["backup", to.to_str().unwrap(), "--data-dir", dir.to_str().unwrap()]).await;
     };
     backup("empty", server.data()).await;
-    assert_eq!(client.send(otlp(&server.otlp_http, &secret_call(1))).await.status, StatusCode::OK);
+    assert_eq!(client.send(otlp(&server.otlp_http, &named_call(1, SECRET))).await.status, StatusCode::OK);
     // Also beside the server that has it open.
     backup("first", server.data()).await;
     backup("second", server.data()).await;

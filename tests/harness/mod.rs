@@ -23,4 +23,4 @@ pub use fake::Fake;
 pub use grpc::Grpc;
 pub use http::{Answer, Client};
 pub use process::Process;
-pub use server::{Server, outcome};
+pub use server::{Server, holds, outcome};

@@ -144,3 +144,26 @@ pub async fn outcome(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>,
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
+
+/// The files below a folder in which a text stands as it is.
+pub fn holds(dir: &Path, text: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(holds(&path, text));
+            continue;
+        }
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                    files.push(path.display().to_string());
+                }
+            }
+            // Compaction takes files away at any time; what stood in one that is gone is gone.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    files
+}

@@ -9,7 +9,7 @@ use crate::{guests, needs};
     after_help = "Examples:\n  cargo xtask nightly\n  cargo xtask nightly --kills 2000\n  cargo xtask nightly --seed 7       repeat the run that printed it"
 )]
 pub struct Args {
-    /// How often the server is killed during ingest and compaction
+    /// How often the server is killed during ingest and compaction, and how often amid erasures
     #[arg(long, default_value_t = 500)]
     kills: u32,
     /// Decides when each kill falls and in which order calls fail; by chance when it is not given
